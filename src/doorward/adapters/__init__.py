@@ -1,0 +1,1 @@
+"""HTTP adapters: any API behind the same door, from one YAML file."""

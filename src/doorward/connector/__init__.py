@@ -1,0 +1,1 @@
+"""The typed client library for OpenAI-format APIs; stands alone on core."""

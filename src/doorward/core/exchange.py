@@ -1,0 +1,135 @@
+"""What comes in, and what goes back: the vocabulary that every room shares.
+
+    Exchange   one client call as it arrived; frozen
+    Asks       the few fields of its body that we read
+    Body       its bytes, in memory or spooled
+    Gone       whether, and when, the client went away
+    Reply      one answer: status, headers, chunks
+
+What a call *learns* on its way is not here but in its `ledger.entry.Entry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Header = tuple[bytes, bytes]
+"""(lower-case name, value), as ASGI carries them."""
+Headers = Sequence[Header]
+
+
+def header(headers: Headers, name: bytes) -> bytes | None:
+    """The first value of `name` (lower-case), or `None`."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+class Body(Protocol):
+    """A request body. Both kinds can be read again, so both can be resent."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def data(self) -> bytes | None:
+        """The whole body when it is in memory (up to 1 MiB), else `None`: use `chunks`."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """From the first byte, at every call."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBody:
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        if self.data:
+            yield self.data
+
+
+EMPTY = MemoryBody(b"")
+
+
+class Gone:
+    """The client's side of the connection. Callbacks run in the event loop, once, at the moment it closes."""
+
+    __slots__ = ("_callbacks", "happened")
+
+    def __init__(self) -> None:
+        self.happened = False
+        self._callbacks: list[Callable[[], object]] = []
+
+    def then(self, callback: Callable[[], object]) -> None:
+        if self.happened:
+            callback()
+        else:
+            self._callbacks.append(callback)
+
+    def forget(self, callback: Callable[[], object]) -> None:
+        if callback in self._callbacks:
+            self._callbacks.remove(callback)
+
+    def happen(self) -> None:
+        if not self.happened:
+            self.happened = True
+            callbacks, self._callbacks = self._callbacks, []
+            for callback in callbacks:
+                callback()
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What a request's body says that routing, limits and money need. Nothing else is read."""
+
+    model: str | None = None
+    stream: bool = False
+    include_usage: bool = False
+    """The client itself asked for `stream_options.include_usage`."""
+    n: int = 1
+    max_output_tokens: int | None = None
+    """`max_completion_tokens`, `max_output_tokens` or `max_tokens`, whichever the body has."""
+    previous_response_id: str | None = None
+    service_tier: str | None = None
+    object_ids: tuple[str, ...] = ()
+    """Ids of stored objects that the body names (`file-…`, `resp_…`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One client call. `path` is the path that was matched, percent-decoded once, without the query."""
+
+    request_id: str
+    method: str
+    path: str
+    query: bytes
+    headers: Headers
+    body: Body
+    asks: Asks
+    peer: str
+    """The client's address, after trusted proxies."""
+    arrived_s: float
+    """Monotonic seconds."""
+    gone: Gone = field(default_factory=Gone)
+
+    def header(self, name: bytes) -> bytes | None:
+        return header(self.headers, name)
+
+
+@dataclass(slots=True)
+class Reply:
+    """One answer on its way to the client. `chunks` yields body bytes and raises only `DoorwardError`s."""
+
+    status: int
+    headers: list[Header]
+    chunks: AsyncIterator[bytes]
+    streamed: bool = False
+    """The body is `text/event-stream`: errors from now on are an event, not a status."""

@@ -1,0 +1,1 @@
+"""The front doors: HTTP protocol, data plane, control plane, pages, probes."""

@@ -1,0 +1,1 @@
+"""Who calls: client keys, users, sessions, roles; `credentials` is the one reader."""

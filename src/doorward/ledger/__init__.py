@@ -1,0 +1,1 @@
+"""What was used and what it cost: entry, journal, book, budgets, reports."""

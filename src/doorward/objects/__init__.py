@@ -1,0 +1,1 @@
+"""Which owner and which account a stored object belongs to."""

@@ -1,0 +1,1 @@
+"""Who is upstream: providers, accounts, routes, prices, token counts."""

@@ -1,0 +1,48 @@
+"""Where a call may go: the router's answer, read by limits, ledger and failover."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doorward.providers.provider import Account, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """R30, in seconds. `first_event_s` counts from the sent request to the first event or body byte."""
+
+    connect_s: float = 5.0
+    first_event_streamed_s: float = 120.0
+    first_event_whole_s: float = 600.0
+    idle_s: float = 60.0
+    total_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One possible attempt: this model, there, with that account (`None` where no key is needed)."""
+
+    provider: Provider
+    account: Account | None
+    model: str | None
+    """The model as that provider knows it; `None` when the call names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the router decided. `plans` holds each candidate once per model, primary model first."""
+
+    asked: str | None
+    """The model as the client wrote it."""
+    plans: tuple[Plan, ...]
+    rescue: bool = False
+    has_fallback: bool = False
+    limits: TimeLimits = TimeLimits()
+    pinned: bool = False
+    """Bound to one account by an object (R18): never sent elsewhere."""
+    why: str = ""
+    """One sentence for the call's explanation."""
+
+    @property
+    def first(self) -> Plan:
+        return self.plans[0]

@@ -1,0 +1,1 @@
+"""The request path: route, limit, cache, hold, attempt, meter."""

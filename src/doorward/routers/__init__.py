@@ -1,0 +1,1 @@
+"""FastAPI routers for other people's apps."""

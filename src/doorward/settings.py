@@ -1,0 +1,110 @@
+"""Every setting of Doorward: name, default, unit, one sentence. The only reader of the environment.
+
+`docs/reference/settings.md` is generated from this file (`make docs`); a test keeps it true.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _alias(*names: str) -> AliasChoices:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """Read from the YAML file's `kind: Doorward` document, `DOORWARD_*` variables and `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DOORWARD_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, populate_by_name=True
+    )
+
+    # Listening
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    public_url: str | None = Field(None, description="The URL people open: passkey RP id, Origin check, redirects, Secure cookie.")
+    trusted_proxies: str = Field("", description="Comma-separated addresses whose X-Forwarded-For is believed.")
+    head_timeout_s: float = Field(10.0, gt=0, description="A request head must be complete within this many seconds.")
+    body_stall_s: float = Field(30.0, gt=0, description="A request body may pause this many seconds.")
+    slow_reader_s: float = Field(60.0, gt=0, description="A client that reads nothing for this many seconds is closed.")
+    keep_alive_s: float = Field(75.0, gt=0, description="An idle client connection stays open this many seconds.")
+    max_head_bytes: int = Field(65536, ge=1024, description="Largest request head in bytes.")
+    max_head_fields: int = Field(100, ge=10, description="Most header fields in a request.")
+    max_json_bytes: int = Field(64 * 2**20, ge=1024, description="Largest JSON request body in bytes.")
+    max_file_bytes: int = Field(512 * 2**20, ge=1024, description="Largest multipart or binary request body in bytes.")
+    spool_bytes: int = Field(2**20, ge=1024, description="Request bodies over this size in bytes are spooled to an unlinked file.")
+    drain_s: float = Field(30.0, ge=0, description="On SIGTERM, open calls may finish for this many seconds.")
+
+    # State
+    data_dir: Path = Field(Path("./doorward-data"), description="Directory of database, journal and master key.")
+    database_url: str | None = Field(None, description="`sqlite:///…` or `postgresql://…`; default: SQLite in the data directory.")
+    redis_url: str | None = Field(None, description="Redis for limits and cache shared by several processes.")
+    master_key: SecretStr | None = Field(None, description="Master key, 32 bytes in base64; else `master_key_file`.")
+    master_key_file: Path | None = Field(None, description="File with the master key; default `master.key` in the data directory.")
+    refresh_s: float = Field(2.0, gt=0, le=5, description="How often providers, accounts and routes are read again, in seconds.")
+    key_cache_s: float = Field(
+        4.0, ge=0, le=5, description="How long a client key's row or a sealed secret may be kept, in seconds."
+    )
+
+    # Custody
+    custody: Literal["per_user", "admin", "anonymous"] = Field("per_user", description="Whose stored keys a call may draw on.")
+    allow_public_anonymous: bool = Field(False, description="Let custody `anonymous` listen beyond loopback.")
+
+    # Models
+    default_model: str = Field(
+        "gpt-4o-mini", validation_alias=_alias("DOORWARD_DEFAULT_MODEL", "OPENAI_MODEL"), description="Model of app endpoints."
+    )
+    embedding_model: str = Field("text-embedding-3-small", description="Model for search.")
+    max_tokens: int = Field(
+        2000,
+        ge=1,
+        validation_alias=_alias("DOORWARD_MAX_TOKENS", "OPENAI_MAX_TOKENS"),
+        description="Output limit of app endpoints.",
+    )
+    temperature: float = Field(
+        0.7, ge=0, le=2, validation_alias=_alias("DOORWARD_TEMPERATURE", "OPENAI_TEMPERATURE"), description="Of app endpoints."
+    )
+    max_output_tokens: int = Field(32768, ge=1, description="Assumed output of a model whose maximum is not known, in tokens.")
+    allow_private_upstreams: bool = Field(False, description="Let every provider and adapter be on loopback or a private network.")
+    openai_api_key: SecretStr | None = Field(
+        None, validation_alias="OPENAI_API_KEY", description="Becomes the operator's account `env` on `openai`."
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        None, validation_alias="ANTHROPIC_API_KEY", description="Becomes the operator's account `env` on `anthropic`."
+    )
+    openai_base_url: str | None = Field(
+        None, validation_alias="OPENAI_BASE_URL", description="Replaces provider `openai`'s base URL."
+    )
+    openai_org_id: str | None = Field(None, validation_alias="OPENAI_ORG_ID", description="Organization sent with account `env`.")
+
+    # Time limits of upstream calls
+    connect_s: float = Field(5.0, gt=0, description="Connecting to an upstream, in seconds.")
+    first_event_streamed_s: float = Field(120.0, gt=0, description="To the first event of a streamed answer, in seconds.")
+    first_event_whole_s: float = Field(600.0, gt=0, description="To the first byte of any other answer, in seconds.")
+    idle_s: float = Field(60.0, gt=0, description="Between two pieces of an answer, in seconds.")
+    total_s: float = Field(3600.0, gt=0, description="For a whole call, in seconds.")
+
+    # Money
+    spend_cap_usd: Decimal | None = Field(None, ge=0, description="Cap for everything together, in dollars; `anonymous` needs it.")
+    journal_sync_s: float = Field(1.0, gt=0, description="How often the journal is synced to disk, in seconds.")
+
+    # Telemetry
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @field_validator("master_key", "openai_api_key", "anthropic_api_key")
+    @classmethod
+    def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
+        # An empty secret is a mistake in a deployment, never "off" (threats.md, empty secrets).
+        if value is not None and not value.get_secret_value().strip():
+            raise ValueError("is set but empty: set a value or remove the variable")
+        return value
+
+    @property
+    def url(self) -> str:
+        """The database's URL as SQLAlchemy's synchronous spelling."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'doorward.db').absolute()}"

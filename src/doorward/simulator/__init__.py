@@ -1,0 +1,1 @@
+"""The OpenAI-compatible upstream in the box: deterministic, with latency and faults by setting."""

@@ -1,0 +1,1 @@
+"""Logs, metrics, traces: what operators see. Never content, never a secret."""

@@ -1,0 +1,1 @@
+"""Calling out: the transport port and its client, credentials, classification, health."""

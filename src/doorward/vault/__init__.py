@@ -1,0 +1,1 @@
+"""Sealed keys and the one door to them."""
