@@ -1,0 +1,1 @@
+"""Users, their ways in, sessions."""
