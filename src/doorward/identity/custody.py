@@ -1,0 +1,103 @@
+"""Custody: whose stored keys a call may draw on. One setting, three policies, one accounts table (R1).
+
+    per_user   a user's own accounts; an operator's client key draws on the operator's
+    admin      the operator's accounts, for everybody who may call
+    anonymous  the operator's accounts, for every visitor; no login at all
+
+The policy is chosen at start and by nothing that a request carries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from doorward.core.caller import OPERATOR, Caller
+from doorward.core.errors import DoorwardError, Forbidden, KeyNotConfigured, NotInThisMode, OpenAINotConfigured, Unauthenticated
+
+Custody = Literal["per_user", "admin", "anonymous"]
+
+SLOT_PROVIDER = "openai"
+SLOT_LABEL = "default"
+"""The single slot: the operator's account with this label at this provider (R1)."""
+
+ANONYMOUS = "anonymous"
+"""Owner of what anonymous visitors make."""
+
+SIGN_IN = "Sign in to use this feature"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What one custody mode means, as data."""
+
+    users_bring_keys: bool
+    """Users' calls draw on their own accounts, and `/api/v1/me/openai-key` exists."""
+    login: bool
+    """There are sessions, and a call without a credential is refused."""
+    anyone_sets_key: bool
+    """`PUT /api/v1/openai-key` needs no role."""
+
+
+POLICIES: dict[Custody, Policy] = {
+    "per_user": Policy(users_bring_keys=True, login=True, anyone_sets_key=False),
+    "admin": Policy(users_bring_keys=False, login=True, anyone_sets_key=False),
+    "anonymous": Policy(users_bring_keys=False, login=False, anyone_sets_key=True),
+}
+
+_OPERATOR_ONLY = frozenset({OPERATOR})
+
+
+def user_owner(user_id: str) -> str:
+    """The owner of a user's accounts and objects."""
+    return f"user:{user_id}"
+
+
+def draws_on(custody: Custody, user_id: str | None) -> frozenset[str]:
+    """Owners of the accounts that a caller may use; `user_id` is `None` for the operator's keys and visitors."""
+    if POLICIES[custody].users_bring_keys and user_id is not None:
+        return frozenset({user_owner(user_id)})
+    return _OPERATOR_ONLY
+
+
+def anonymous_caller() -> Caller:
+    return Caller(owner=ANONYMOUS, draws_on=_OPERATOR_ONLY, scopes=frozenset({"call"}), label=ANONYMOUS)
+
+
+def no_account(custody: Custody, caller: Caller) -> DoorwardError:
+    """The refusal when no account that `caller` draws on can serve the call (R3, R4, R5)."""
+    policy = POLICIES[custody]
+    if policy.login and caller.is_anonymous:
+        return Unauthenticated(SIGN_IN)
+    if policy.users_bring_keys and caller.user_id is not None:
+        return KeyNotConfigured("Set your OpenAI API key first")
+    return OpenAINotConfigured("OpenAI is not configured")
+
+
+def require_call(custody: Custody, caller: Caller) -> None:
+    """Raise unless `caller` may make model calls at all (R5: the user role; R14: scope `call`)."""
+    policy = POLICIES[custody]
+    if policy.login and caller.is_anonymous:
+        raise Unauthenticated(SIGN_IN)
+    if policy.login and caller.key_id is None and caller.role is None:
+        raise Forbidden("Unauthorized")
+    if "call" not in caller.scopes:
+        raise Forbidden("This key may not make calls: it lacks the scope call. Use a key made with --scope call.")
+
+
+def require_users_keys(custody: Custody) -> None:
+    """`/api/v1/me/openai-key` exists in `per_user` only."""
+    if not POLICIES[custody].users_bring_keys:
+        raise NotInThisMode("In this custody mode users store no keys of their own.")
+
+
+def require_one_key(custody: Custody) -> None:
+    """`/api/v1/openai-key` exists in `admin` and `anonymous`."""
+    if POLICIES[custody].users_bring_keys:
+        raise NotInThisMode("In custody per_user everybody stores a key of their own: use /api/v1/me/openai-key.")
+
+
+def require_login(custody: Custody) -> None:
+    """Sign-in, sessions and invitations exist where there is a login."""
+    if not POLICIES[custody].login:
+        raise NotInThisMode("In custody anonymous there is no sign-in: everybody who can open the page may use it.")
