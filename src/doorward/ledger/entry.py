@@ -8,43 +8,15 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from doorward.core.caller import Caller
 from doorward.core.exchange import Exchange
 from doorward.core.money import Nanos
+from doorward.core.usage import Source, Usage
 from doorward.providers.route import Route
 
-
-class Source(enum.StrEnum):
-    """Where an amount comes from (R35)."""
-
-    UPSTREAM = "upstream"
-    COUNTED = "counted"
-    ESTIMATED = "estimated"
-
-
-@dataclass(slots=True)
-class Usage:
-    """Units that a call used. Token kinds are disjoint from each other only where said."""
-
-    input_tokens: int = 0
-    """All input tokens, cached and audio ones included."""
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    input_audio_tokens: int = 0
-    output_tokens: int = 0
-    """All output tokens, reasoning and audio ones included."""
-    reasoning_tokens: int = 0
-    output_audio_tokens: int = 0
-    input_image_tokens: int = 0
-    output_image_tokens: int = 0
-    seconds: float = 0.0
-    characters: int = 0
-    images: int = 0
-    image_size: str | None = None
-    image_quality: str | None = None
-    source: Source = Source.UPSTREAM
+__all__ = ["NOT_BILLED", "Attempt", "AttemptState", "Entry", "Source", "Tap", "Usage"]
 
 
 class AttemptState(enum.StrEnum):
@@ -57,6 +29,10 @@ class AttemptState(enum.StrEnum):
     AMBIGUOUS = "ambiguous"
     FAILED = "failed"
     """Ended with a complete answer that was an error, or before a byte was written: not billed."""
+
+
+NOT_BILLED = frozenset({AttemptState.PLANNED, AttemptState.CONNECTING, AttemptState.FAILED})
+"""Nothing was sent, or a complete answer said that it was an error."""
 
 
 @dataclass(slots=True)
@@ -81,6 +57,19 @@ class Attempt:
     cost: Nanos | None = None
     """`None` = the price is not known."""
     price_version: str | None = None
+    held: Nanos | None = None
+    """What was reserved for this attempt, its worst case; `None` = nothing was held."""
+
+
+class Tap(Protocol):
+    """Listens to one attempt's answer. `relay.meter` has the implementation."""
+
+    @property
+    def finished(self) -> bool:
+        """The attempt's usage and cost are set."""
+
+    async def finish(self) -> None:
+        """Count what was delivered, if the upstream did not say it; idempotent."""
 
 
 @dataclass(slots=True)
@@ -107,5 +96,33 @@ class Entry:
     facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """The call's decisions in order, for "why?": (step, details); no content, no secret."""
 
+    held: Nanos | None = None
+    """The sum that budgets reserve for this call; `Ledger.held` writes it into the journal too."""
+    taps: list[Tap] = field(default_factory=list)
+    """Those that listen to the call's answers; `metered` waits for them."""
+
     def note(self, step: str, **details: Any) -> None:
         self.facts.append((step, details))
+
+    @property
+    def is_metered(self) -> bool:
+        """Every answer's usage and cost are set. Nearly always so: only a cut answer has to be counted."""
+        return all(tap.finished for tap in self.taps)
+
+    async def metered(self) -> None:
+        """Wait until a cut answer has been counted. To be shielded by whoever settles: `ledger.ledger.unbroken`."""
+        for tap in self.taps:
+            if not tap.finished:
+                await tap.finish()
+
+    @property
+    def cost(self) -> Nanos | None:
+        """Sum over the attempts that were billed; `None` as soon as one of them has no known price."""
+        total = 0
+        for attempt in self.attempts:
+            if attempt.state in NOT_BILLED:
+                continue
+            if attempt.cost is None:
+                return None
+            total += attempt.cost
+        return Nanos(total)

@@ -1,0 +1,37 @@
+"""What a call used, in the units that providers bill. Money is set on it by `providers.prices`."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Source(enum.StrEnum):
+    """Where an amount comes from (R35)."""
+
+    UPSTREAM = "upstream"
+    COUNTED = "counted"
+    ESTIMATED = "estimated"
+
+
+@dataclass(slots=True)
+class Usage:
+    """Units that a call used. Token kinds are disjoint from each other only where said."""
+
+    input_tokens: int = 0
+    """All input tokens, cached and audio ones included."""
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_tokens: int = 0
+    """All output tokens, reasoning and audio ones included."""
+    reasoning_tokens: int = 0
+    output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    seconds: float = 0.0
+    characters: int = 0
+    images: int = 0
+    image_size: str | None = None
+    image_quality: str | None = None
+    source: Source = Source.UPSTREAM
