@@ -26,7 +26,9 @@ Every refusal that leaves Doorward is one of these, written in OpenAI's shape by
     │   ├── ConcurrencyExceeded        429 concurrency_limit_exceeded
     │   └── BudgetExceeded             429 budget_exceeded
     ├── Unavailable                    503 unavailable
-    │   └── OpenAINotConfigured        503 key_not_configured
+    │   ├── OpenAINotConfigured        503 key_not_configured
+    │   ├── StoreError                 503 unavailable            (the database: away, unreadable, or newer than we are)
+    │   └── VaultError                 503 unavailable            (the master key, or a sealed key it cannot open)
     └── UpstreamFailed                 502 upstream_failed
         ├── UpstreamLost               502 upstream_lost          (sent, and the answer was lost)
         ├── UpstreamCredentialsRefused 502 upstream_credentials_refused
@@ -165,6 +167,14 @@ class Unavailable(DoorwardError):
 
 class OpenAINotConfigured(Unavailable):
     code = "key_not_configured"
+
+
+class StoreError(Unavailable):
+    pass
+
+
+class VaultError(Unavailable):
+    pass
 
 
 class UpstreamFailed(DoorwardError):

@@ -47,6 +47,13 @@ class Account:
     is_active: bool = True
     key_set_at: float | None = None
     """Unix seconds, or `None`: no key stored."""
+    quarantined_at: float | None = None
+    """Since when the upstream has refused this key (401); setting a new key ends it."""
+    quarantine_reason: str | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        return self.is_active and self.quarantined_at is None
 
     @property
     def rests_as(self) -> str:

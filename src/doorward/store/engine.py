@@ -1,0 +1,200 @@
+"""The database: one `Store` for SQLite and PostgreSQL, with a way to read and a way to write.
+
+    async with store.reading() as connection:   each statement sees what is committed; writing is refused
+    async with store.writing() as connection:   one transaction, committed at the end of the block, undone by an exception
+
+No connection is held while a stream flows. A database that is away raises `StoreError` (503),
+which names no host; the cause is chained for the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any
+
+from sqlalchemy import event, select
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from doorward.core.errors import StoreError
+from doorward.store import schema
+from doorward.store.address import Address, Dialect, parse, prepare_file
+from doorward.store.tables.columns import database_now
+
+BUSY_TIMEOUT_MS = 5000
+"""How long SQLite waits for another process's writer."""
+READERS = 4
+PG_WRITERS = 5
+_AWAY = "The database cannot be reached. Nothing was changed; try again in a moment"
+
+
+class Store:
+    """Open it with `Store.open`, close it with `close`; belongs to one event loop."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.dialect: Dialect = address.dialect
+        self._reader = _engine(address, reads=True)
+        self._writer = _engine(address, reads=False)
+        # SQLite has one writer: queueing here in order beats polling for the file's lock
+        self._turn = asyncio.Lock()
+        self._writing_task: asyncio.Task[Any] | None = None
+
+    @property
+    def url(self) -> str:
+        """For people; without the password."""
+        return self.address.spoken
+
+    @classmethod
+    async def open(cls, url: str) -> Store:
+        """Connect, and bring the schema up to date. Raises `StoreError` with a message that says what to do."""
+        address = parse(url)
+        if address.file is not None:
+            prepare_file(address.file)
+        store = cls(address)
+        try:
+            await store._migrate()
+        except BaseException as error:
+            await store.close()
+            if isinstance(error, (SQLAlchemyError, OSError)) or (isinstance(error, StoreError) and error.message == _AWAY):
+                raise StoreError(f"The database {address.spoken} cannot be used: {_root_cause(error)}") from error
+            raise
+        return store
+
+    async def _migrate(self) -> None:
+        async with self.reading() as connection:
+            found = await connection.run_sync(schema.revision)
+        schema.refuse_newer(found, self.address)
+        if found == schema.HEAD:
+            return
+        # the file's lock comes before SQLite's own, so that a second process waits 60 s and not 5
+        async with self._turn, self._connection(self._writer) as connection:
+            if self.dialect == "sqlite":
+                async with schema.migration_lock(connection, self.address), connection.begin():
+                    await self._upgrade(connection)
+            else:
+                async with connection.begin(), schema.migration_lock(connection, self.address):
+                    await self._upgrade(connection)
+
+    async def _upgrade(self, connection: AsyncConnection) -> None:
+        found = await connection.run_sync(schema.revision)
+        schema.refuse_newer(found, self.address)
+        if found != schema.HEAD:
+            await connection.run_sync(schema.upgrade)
+
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._connection(self._reader)
+
+    @asynccontextmanager
+    async def writing(self, within: AsyncConnection | None = None) -> AsyncIterator[AsyncConnection]:
+        """`within`: join a transaction that is open already; its owner commits it."""
+        if within is not None:
+            yield within
+            return
+        if self.dialect == "postgresql":
+            async with self._connection(self._writer) as connection, connection.begin():
+                yield connection
+            return
+        if self._writing_task is not None and self._writing_task is asyncio.current_task():
+            raise RuntimeError("writing() inside writing() would wait for itself: pass the open connection as `within`")
+        async with self._turn:
+            self._writing_task = asyncio.current_task()
+            try:
+                async with self._connection(self._writer) as connection, connection.begin():
+                    yield connection
+            finally:
+                self._writing_task = None
+
+    @asynccontextmanager
+    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        with _away_is_503(), _connecting_is_503():
+            connection = await engine.connect()
+        try:
+            with _away_is_503():
+                yield connection
+        finally:
+            # a cancelled caller must still give its connection back
+            await asyncio.shield(connection.close())
+
+    async def now_s(self, connection: AsyncConnection) -> float:
+        """The database's clock, unix seconds: the one clock that all processes share."""
+        return float((await connection.execute(select(database_now()))).scalar_one())
+
+    async def close(self) -> None:
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+def _engine(address: Address, *, reads: bool) -> AsyncEngine:
+    arguments = dict(address.connect_args)
+    options: dict[str, Any] = {"pool_timeout": 10.0, "max_overflow": 0, "hide_parameters": True}
+    if address.dialect == "sqlite":
+        # the driver's own BEGIN comes too late and misses DDL: transactions are begun below
+        arguments["isolation_level"] = None
+        options |= {"pool_size": READERS if reads else 1}
+    else:
+        options |= {"pool_size": READERS if reads else PG_WRITERS, "pool_pre_ping": True}
+        arguments["server_settings"] = {"application_name": "doorward"}
+        if reads:
+            options["isolation_level"] = "AUTOCOMMIT"
+            arguments["server_settings"]["default_transaction_read_only"] = "on"
+    engine = create_async_engine(address.url, connect_args=arguments, **options)
+    if address.dialect == "sqlite":
+        _tune_sqlite(engine, reads=reads)
+    return engine
+
+
+def _tune_sqlite(engine: AsyncEngine, *, reads: bool) -> None:
+    pragmas = [f"busy_timeout = {BUSY_TIMEOUT_MS}", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"]
+    if reads:
+        pragmas.append("query_only = ON")
+    else:
+        # a key that was replaced must not stay behind in a free page
+        pragmas.append("secure_delete = ON")
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    if not reads:
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def _begin(connection: Any) -> None:
+            # IMMEDIATE takes the write lock at once: a read that turns into a write could not wait for it
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _away_is_503() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise StoreError(_AWAY, retry_after_s=1.0) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise StoreError(_AWAY, retry_after_s=1.0) from error
+
+
+@contextmanager
+def _connecting_is_503() -> Iterator[None]:
+    """The drivers raise their own classes, and the system's, while connecting."""
+    try:
+        yield
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        raise StoreError(_AWAY, retry_after_s=1.0) from error
+
+
+def _root_cause(error: BaseException) -> str:
+    """What the driver said, without SQLAlchemy's wrapping, statements and links."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip() or type(error).__name__
