@@ -1,0 +1,221 @@
+"""The journal's records: their shapes, their frame, and how a file of them is read back.
+
+    frame    magic (1) · kind (1) · length (4) · CRC-32 of kind and payload (4) · payload, msgpack
+    OPENED   a call was let in               HELD     what its budgets reserved so far
+    SETTLED  its rows, ready for the book    CLOSED   it was refused: nothing to charge
+
+Records hold ids, counts and amounts; never a secret, never content. The zeros after the last
+record are space that was reserved beforehand.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+OPENED, HELD, SETTLED, CLOSED = 1, 2, 3, 4
+MAGIC = 0xD5
+_FRAME = struct.Struct("<BBII")
+FRAME_BYTES = _FRAME.size
+LARGEST_BYTES = 1 << 20
+"""No record is longer; a larger length is damage."""
+
+
+class Opened(msgspec.Struct, array_like=True, gc=False):
+    """A call's opening: enough to write its row if its end is never seen."""
+
+    id: str
+    process: str
+    owner: str
+    key_id: str | None
+    key_label: str
+    user_id: str | None
+    endpoint: str
+    tags: str
+    streamed: bool
+    model_asked: str | None
+    started_at: float
+    body_bytes: int
+
+
+class Held(msgspec.Struct, array_like=True, gc=False):
+    """The sum of a call's holds, in nano-dollars. The last one counts. `leases` are the ids it was drawn on."""
+
+    id: str
+    nanos: int
+    provider_id: str | None
+    account_id: str | None
+    model: str | None
+    leases: tuple[str, ...] = ()
+
+
+class CallRow(msgspec.Struct, array_like=True, gc=False):
+    """One row of `calls`; the fields are the table's columns in order. Times: unix seconds; spans: milliseconds."""
+
+    id: str
+    process: str
+    owner: str
+    key_id: str | None
+    key_label: str
+    user_id: str | None
+    endpoint: str
+    tags: str
+    """JSON list."""
+    streamed: bool
+    model_asked: str | None
+    model_served: str | None
+    provider_id: str | None
+    account_id: str | None
+    outcome: str
+    """done · gone (the client left) · cut (the answer broke off) · failed · refused · crashed (we did)."""
+    status: int | None
+    error_code: str | None
+    cache: str
+    attempts: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cost_nanos: int | None
+    held_nanos: int | None
+    source: str
+    reason: str
+    price_version: str | None
+    started_at: float
+    first_byte_ms: float | None
+    duration_ms: float | None
+    settled_at: float
+    facts: str
+    """JSON list of [step, details]."""
+
+
+class AttemptRow(msgspec.Struct, array_like=True, gc=False):
+    """One row of `attempts`: one upstream call. Spans count from the call's start."""
+
+    call_id: str
+    number: int
+    provider_id: str
+    account_id: str | None
+    model: str | None
+    state: str
+    status: int | None
+    upstream_id: str | None
+    reason: str
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    units: str
+    """JSON object of every other unit that is not 0."""
+    cost_nanos: int | None
+    held_nanos: int | None
+    source: str
+    price_version: str | None
+    started_ms: float
+    first_event_ms: float | None
+    ended_ms: float | None
+
+
+class Settled(msgspec.Struct, array_like=True, gc=False):
+    """A call's terminal row and its attempts'. The book writes both or neither."""
+
+    call: CallRow
+    attempts: list[AttemptRow]
+
+
+def frame(kind: int, payload: bytes) -> bytes:
+    return _FRAME.pack(MAGIC, kind, len(payload), zlib.crc32(payload, kind)) + payload
+
+
+@dataclass(slots=True)
+class Damage:
+    """Bytes of a file that hold no whole record. `from_byte` is where the first such stretch starts."""
+
+    from_byte: int | None = None
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Pages:
+    """What a journal file says, by call id."""
+
+    opened: dict[str, Opened] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    settled: dict[str, Settled] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    damage: Damage = field(default_factory=Damage)
+
+    def unsettled(self) -> Iterator[tuple[Opened, Held | None]]:
+        for call_id, opened in self.opened.items():
+            if call_id not in self.settled and call_id not in self.closed:
+                yield opened, self.held.get(call_id)
+
+
+_decode_opened = msgspec.msgpack.Decoder(Opened).decode
+_decode_held = msgspec.msgpack.Decoder(Held).decode
+_decode_settled = msgspec.msgpack.Decoder(Settled).decode
+
+
+def _take(pages: Pages, kind: int, payload: bytes) -> bool:
+    try:
+        if kind == SETTLED:
+            settled = _decode_settled(payload)
+            pages.settled[settled.call.id] = settled
+        elif kind == OPENED:
+            opened = _decode_opened(payload)
+            pages.opened[opened.id] = opened
+        elif kind == HELD:
+            held = _decode_held(payload)
+            pages.held[held.id] = held
+        elif kind == CLOSED:
+            pages.closed.add(payload.decode())
+        else:
+            return False
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _whole(data: bytes, at: int) -> tuple[int, bytes] | None:
+    """The record that starts at `at` -> (kind, payload), or `None` if there is no whole one."""
+    if at + FRAME_BYTES > len(data):
+        return None
+    magic, kind, length, crc = _FRAME.unpack_from(data, at)
+    if magic != MAGIC or length > LARGEST_BYTES or at + FRAME_BYTES + length > len(data):
+        return None
+    payload = data[at + FRAME_BYTES : at + FRAME_BYTES + length]
+    return (kind, payload) if zlib.crc32(payload, kind) == crc else None
+
+
+def read(data: bytes) -> Pages:
+    """Read a journal file. What is not a whole record is skipped and reported in `damage`; nothing raises.
+
+    A torn tail is the usual damage. A hole in the middle (a lost disk block) costs the records in
+    it and no others: reading goes on at the next frame whose checksum holds.
+    """
+    pages = Pages()
+    end = len(data.rstrip(b"\0"))
+    at = 0
+    while at < end:
+        record = _whole(data, at)
+        if record is not None and _take(pages, *record):
+            at += FRAME_BYTES + len(record[1])
+            continue
+        following = _next_whole(data, at + 1, end)
+        if pages.damage.from_byte is None:
+            pages.damage.from_byte = at
+        pages.damage.bytes += following - at
+        at = following
+    return pages
+
+
+def _next_whole(data: bytes, at: int, end: int) -> int:
+    while (at := data.find(MAGIC, at, end)) >= 0:
+        if _whole(data, at) is not None:
+            return at
+        at += 1
+    return end

@@ -1,0 +1,190 @@
+"""An upstream's answer turned into a `Reply`: streams event by event, small answers whole, the rest as it comes.
+
+A streamed answer is passed on in whole events, so that an error can always follow as an event of its own. A JSON
+answer is held until it is whole (up to `WHOLE_BYTES`), so that one that breaks off is a 502 and not half a body.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+from doorward.core.clock import Clock
+from doorward.core.errors import UpstreamLost, UpstreamSilent
+from doorward.core.exchange import Reply, header
+from doorward.ledger.entry import Attempt, AttemptState
+from doorward.providers.route import TimeLimits
+from doorward.upstream.port import Incoming, Lost, Silent, Stage, TransportError
+from doorward.wire.endpoints import Endpoint
+from doorward.wire.headers import back
+from doorward.wire.sse import Splitter, is_done
+
+WHOLE_BYTES = 8 * 2**20
+DONE = b"data: [DONE]\n\n"
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+_RESPONSE_ENDED = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
+
+
+def lost(cause: TransportError) -> UpstreamLost | UpstreamSilent:
+    """The client's view of an ambiguous loss (R10): the outcome is unknown, so nobody sends it again."""
+    if isinstance(cause, Silent):
+        return UpstreamSilent(f"The upstream did not answer in time ({cause}). It may have been billed; nothing was sent again.")
+    return UpstreamLost(f"The upstream's answer was lost ({cause}). It may have been billed; nothing was sent again.")
+
+
+class Deadline:
+    """Between two pieces `idle_s`, for the first `first_s`, and never beyond the call's total."""
+
+    __slots__ = ("_clock", "_first_until", "_idle_s", "_started", "_until")
+
+    def __init__(self, clock: Clock, sent_s: float, limits: TimeLimits, streamed: bool) -> None:
+        self._clock = clock
+        self._started = False
+        self._idle_s = limits.idle_s
+        self._until = sent_s + limits.total_s
+        self._first_until = sent_s + (limits.first_event_streamed_s if streamed else limits.first_event_whole_s)
+
+    def left_s(self) -> float:
+        now = self._clock.monotonic()
+        wait = self._idle_s if self._started else self._first_until - now
+        return max(0.001, min(wait, self._until - now))
+
+    def began(self) -> None:
+        self._started = True
+
+
+async def reply_of(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int) -> Reply:
+    """Waits for the first event, or for the whole of a small answer. Raises `TransportError` until then."""
+    content_type = header(incoming.headers, b"content-type") or b""
+    if content_type.startswith(b"text/event-stream"):
+        return await _stream(incoming, endpoint, attempt, deadline, n)
+    if b"json" in content_type or incoming.status >= 400:
+        return await _whole(incoming, attempt, deadline)
+    headers = back(incoming.headers)
+    length = header(incoming.headers, b"content-length")
+    if length is not None:
+        headers.append((b"content-length", length))
+    first = await incoming.read(deadline.left_s())
+    _first(attempt, deadline)
+    return Reply(incoming.status, headers, _pass(incoming, first, attempt, deadline))
+
+
+def _first(attempt: Attempt, deadline: Deadline) -> None:
+    attempt.state = AttemptState.FIRST_EVENT
+    deadline.began()
+
+
+async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline) -> Reply:
+    held = [await incoming.read(deadline.left_s())]
+    deadline.began()
+    size = len(held[0])
+    while held[-1] and size <= WHOLE_BYTES:
+        held.append(await incoming.read(deadline.left_s()))
+        size += len(held[-1])
+    headers = back(incoming.headers)
+    attempt.state = AttemptState.FIRST_EVENT
+    if held[-1]:
+        length = header(incoming.headers, b"content-length")
+        if length is not None:
+            headers.append((b"content-length", length))
+        return Reply(incoming.status, headers, _pass(incoming, b"".join(held), attempt, deadline))
+    body = b"".join(held)
+    headers.append((b"content-length", b"%d" % len(body)))
+    attempt.state = AttemptState.DONE
+    return Reply(incoming.status, headers, _one(body))
+
+
+async def _one(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body
+
+
+async def _pass(incoming: Incoming, first: bytes, attempt: Attempt, deadline: Deadline) -> AsyncIterator[bytes]:
+    piece = first
+    try:
+        while piece:
+            yield piece
+            piece = await incoming.read(deadline.left_s())
+    except TransportError as cause:
+        attempt.state = AttemptState.AMBIGUOUS
+        raise lost(cause) from cause
+    attempt.state = AttemptState.DONE
+
+
+async def _stream(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int) -> Reply:
+    splitter = Splitter()
+    events: list[bytes] = []
+    while not events:
+        piece = await incoming.read(deadline.left_s())
+        if not piece:
+            raise Lost("the stream ended before its first event", Stage.HEAD)
+        events = splitter.feed(piece)
+    _first(attempt, deadline)
+    chunks = _events(incoming, splitter, events, endpoint, attempt, deadline, n)
+    return Reply(incoming.status, back(incoming.headers), chunks, streamed=True)
+
+
+async def _events(
+    incoming: Incoming, splitter: Splitter, events: list[bytes], endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int
+) -> AsyncIterator[bytes]:
+    """Whole events, to a clean end or an error. Ends at `[DONE]`, or where the answer is known to be complete."""
+    ends = _End(endpoint.kind, n)
+    try:
+        while True:
+            for event in events:
+                ends.saw(event)
+                yield event
+                if ends.done:
+                    attempt.state = AttemptState.DONE
+                    return
+            piece = await incoming.read(deadline.left_s())
+            if not piece:
+                break
+            events = splitter.feed(piece)
+    except TransportError as cause:
+        attempt.state = AttemptState.AMBIGUOUS
+        if not ends.complete:
+            attempt.reason = str(cause)
+            raise lost(cause) from cause
+    if not ends.complete:
+        attempt.state = AttemptState.AMBIGUOUS
+        attempt.reason = "the stream ended early"
+        raise UpstreamLost("The upstream's stream ended before the answer was complete. It may have been billed; nothing was sent again.")
+    attempt.state = AttemptState.DONE
+    if ends.owes_done:
+        yield DONE
+
+
+class _End:
+    """When a stream of this kind is complete."""
+
+    __slots__ = ("_finished", "_kind", "_n", "done")
+
+    def __init__(self, kind: str, n: int) -> None:
+        self._kind = kind
+        self._n = n
+        self._finished = 0
+        self.done = False
+
+    def saw(self, event: bytes) -> None:
+        if self._kind in ("chat", "completion"):
+            if b'"finish_reason"' in event:
+                self._finished += len(_FINISHED.findall(event))
+            elif is_done(event):
+                self.done = True
+        elif self._kind == "responses":
+            if b'"response.' in event and _RESPONSE_ENDED.search(event):
+                self._finished = self._n
+        elif is_done(event):
+            self.done = True
+
+    @property
+    def complete(self) -> bool:
+        if self._kind in ("chat", "completion", "responses"):
+            return self.done or self._finished >= self._n
+        return True  # other kinds have no end of their own: the transport's clean end is theirs
+
+    @property
+    def owes_done(self) -> bool:
+        return self._kind in ("chat", "completion") and not self.done
+

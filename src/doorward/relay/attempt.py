@@ -1,0 +1,79 @@
+"""One attempt: the request as this upstream gets it, sent once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from doorward.core.clock import Clock
+from doorward.core.exchange import EMPTY, Body, Exchange, Header, MemoryBody
+from doorward.ledger.entry import Attempt, AttemptState
+from doorward.providers.provider import Provider
+from doorward.providers.route import Plan, TimeLimits
+from doorward.upstream.credentials import Credentials
+from doorward.upstream.origin import Place, place_of
+from doorward.upstream.port import Incoming, Outgoing, Transport
+from doorward.wire import multipart, openai
+from doorward.wire.endpoints import Endpoint
+from doorward.wire.headers import forward
+
+_METERED_STREAMS = frozenset({"chat", "completion"})
+"""Kinds whose streams carry usage only when asked for it."""
+
+
+class Sender:
+    """`transports` is keyed by the base URL's scheme: ``https``, ``http``, ``simulator``."""
+
+    def __init__(self, transports: Mapping[str, Transport], credentials: Credentials, clock: Clock) -> None:
+        self._transports = transports
+        self._credentials = credentials
+        self._clock = clock
+        self._places: dict[Provider, Place] = {}
+
+    async def send(self, plan: Plan, exchange: Exchange, endpoint: Endpoint, limits: TimeLimits, attempt: Attempt) -> Incoming:
+        """Raises the transport's errors; `attempt.state` says how far it got."""
+        place = self._place(plan.provider)
+        headers: list[Header] = forward(exchange.headers)
+        headers.append((b"x-request-id", exchange.request_id.encode()))
+        body = await self._body(plan, exchange, endpoint)
+        await self._credentials.write(plan, headers)
+        attempt.state = AttemptState.CONNECTING
+        target = place.base_path + exchange.path.encode()
+        outgoing = Outgoing(
+            place.origin,
+            exchange.method,
+            target + b"?" + exchange.query if exchange.query else target,
+            headers,
+            body,
+            connect_s=limits.connect_s,
+            head_s=limits.first_event_streamed_s if exchange.asks.stream else limits.first_event_whole_s,
+        )
+        incoming = await self._transports[place.origin.scheme].open(outgoing)
+        attempt.state = AttemptState.HEADERS
+        attempt.status = incoming.status
+        return incoming
+
+    def _place(self, provider: Provider) -> Place:
+        place = self._places.get(provider)
+        if place is None:
+            if len(self._places) > 1000:  # rows that were changed leave their old selves behind
+                self._places.clear()
+            place = self._places[provider] = place_of(provider)
+        return place
+
+    @staticmethod
+    async def _body(plan: Plan, exchange: Exchange, endpoint: Endpoint) -> Body:
+        """The bytes that came, but for the model's name there and the request for usage."""
+        asks = exchange.asks
+        swapped = plan.model is not None and asks.model is not None and plan.model != asks.model
+        counted = asks.stream and endpoint.kind in _METERED_STREAMS and not asks.include_usage
+        if exchange.body is EMPTY or not (swapped or counted):
+            return exchange.body
+        content_type = exchange.header(b"content-type") or b""
+        if content_type.lower().startswith(b"multipart/form-data"):
+            return multipart.with_model(content_type.decode("latin-1"), exchange.body, plan.model or "")
+        data = exchange.body.data
+        if data is None:
+            data = b"".join([chunk async for chunk in exchange.body.chunks()])
+        if swapped:
+            data = openai.with_model(data, plan.model or "")
+        return MemoryBody(openai.with_include_usage(data) if counted else data)

@@ -1,0 +1,62 @@
+"""The request path, top to bottom. What is held on the way is released by leaving, in every way a call can end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from doorward.core.caller import Caller
+from doorward.core.errors import NotAvailableYet
+from doorward.core.exchange import Exchange, Reply
+from doorward.ledger.budgets import Budgets
+from doorward.ledger.ledger import Ledger
+from doorward.objects.ownership import Ownership
+from doorward.relay.binding import Binding
+from doorward.relay.failover import Failover
+from doorward.relay.limits import Limits
+from doorward.relay.listing import FileList
+from doorward.relay.models import ModelList
+from doorward.relay.response_cache import ResponseCache
+from doorward.relay.router import Router
+from doorward.wire.endpoints import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    router: Router
+    ledger: Ledger
+    limits: Limits
+    budgets: Budgets
+    response_cache: ResponseCache
+    failover: Failover
+    ownership: Ownership
+    binding: Binding
+    models: ModelList
+    files: FileList
+
+    @asynccontextmanager
+    async def open(self, exchange: Exchange, caller: Caller, endpoint: Endpoint, ids: Mapping[str, str]) -> AsyncIterator[Reply]:
+        """One call of `caller`; the reply must be read inside the block."""
+        async with self.ledger.entry(caller, exchange, endpoint) as entry:
+            if endpoint.objects == "later" and not caller.is_admin:
+                raise NotAvailableYet(f"{exchange.path} is not open to keys without admin scope yet: its objects cannot be kept apart.")
+            async with self.limits.slot(caller, exchange, entry):
+                if endpoint.kind == "models":
+                    yield await self.models.reply(exchange, caller, ids.get("model"))
+                    return
+                if endpoint.template == "/v1/files" and exchange.method == "GET":
+                    yield await self.files.reply(exchange, caller, endpoint, entry)
+                    return
+                bound = await self.ownership.bound(caller, (*ids.values(), *exchange.asks.object_ids))
+                route = entry.route = self.router.resolve(exchange, caller, endpoint, bound)
+                async with self.response_cache.through(caller, exchange, endpoint, entry) as cached:
+                    if cached is not None:
+                        yield cached
+                        return
+                    async with (
+                        self.budgets.hold(caller, route, exchange, entry),
+                        self.failover.open(route, exchange, endpoint, entry) as reply,
+                    ):
+                        bound_reply = self.binding.through(reply, exchange, caller, endpoint, entry)
+                        yield self.response_cache.record(bound_reply, entry)
