@@ -49,8 +49,8 @@ def read_asks(body: bytes) -> Asks:
         return None if field is None else _decode(body[field.start : field.end], name, kind)
 
     model = read("model", str)
-    if model is not None and not 0 < len(model) <= MAX_MODEL_CHARS:
-        raise BadRequest(f"`model` must be 1 to {MAX_MODEL_CHARS} characters long.", param="model")
+    if model is not None:
+        check_model(model)
     n = read("n", int)
     if n is not None and n < 1:
         raise BadRequest("`n` must be at least 1.", param="n")
@@ -68,6 +68,12 @@ def read_asks(body: bytes) -> Asks:
         service_tier=read("service_tier", str),
         object_ids=_object_ids(body, values, previous),
     )
+
+
+def check_model(model: str) -> None:
+    """A model's name goes into logs, rows and messages: raises `BadRequest` if it could not be one."""
+    if not 0 < len(model) <= MAX_MODEL_CHARS or not model.isprintable():
+        raise BadRequest(f"`model` must be 1 to {MAX_MODEL_CHARS} printable characters.", param="model")
 
 
 def with_field(body: bytes, name: str, value: bytes) -> bytes:

@@ -38,16 +38,18 @@ _KEYS = b"|".join(
 )
 _VALUE = rb"(?:[A-Za-z0-9._~+/=*\-]|\\u00[2-7][0-9A-Fa-f]|\\/|%[2-7][0-9A-Fa-f]|\xe2\x80\xa6)"
 _QUOTES = rb"(?:\\?[\"'`]|\\u002[27])?"
-# After words that announce a key, anything long and opaque goes, whatever its shape.
-_ANNOUNCED = (
-    rb"(?i:\b(?:bearer|basic)(?:[ \t+]{1,8}|%20)" + _QUOTES + rb"|"
-    rb"\b(?:api|access|secret|auth)?[ _-]?(?:key|token|secret|authorization)s?(?:[ ](?:provided|given|is|was|used))?"
+# After words that announce a key, anything long and opaque goes, whatever its shape …
+_GIVEN = rb"s?(?:[ ](?:provided|given|is|was|used))?" + _QUOTES + rb"[ \t]{0,8}[:=][ \t]{0,8}" + _QUOTES
+_SURE = (
+    rb"(?i:\b(?:bearer|basic)(?:[ \t+]{1,8}|%20)"
     + _QUOTES
-    + rb"[ \t]{0,8}[:=][ \t]{0,8}"
-    + _QUOTES
+    + rb"|\b(?:x-)?(?:api|access|secret|auth)[ _-]?(?:key|token)"
+    + _GIVEN
     + rb")"
 )
-_PATTERN = re.compile(rb"(?P<said>" + _ANNOUNCED + rb")(?:" + _VALUE + rb"{8,})|(?:" + _KEYS + rb")")
+# … but "Unknown key: response_format" is no secret: after these words it needs a digit, too.
+_MAYBE = rb"(?i:\b(?:key|token|secret|authorization)" + _GIVEN + rb")(?=" + _VALUE + rb"*[0-9])"
+_PATTERN = re.compile(rb"(?P<said>" + _SURE + rb"|" + _MAYBE + rb")(?:" + _VALUE + rb"{8,})|(?:" + _KEYS + rb")")
 _RUN = re.compile(_VALUE + rb"*")
 _SUSPECT = re.compile(
     rb"(?i)k[-_]|bearer|basic|key|token|secret|authoriz|eyj|dw|aiza|ya29|akia|gsk|hf_|r8_|fw_|xai|pplx|nvapi|sess|\\u00"
