@@ -39,8 +39,8 @@ class Segment:
     allocated: int = 0
     pending: int = 0
     dirty: bool = False
-    spilled: bool = False
-    """Some settled rows are only here: memory was full while the database was away."""
+    spilled: int = 0
+    """Settled calls whose rows are only here: memory was full while the database was away."""
 
 
 class Journal:
@@ -71,7 +71,8 @@ class Journal:
             self._write(segment, data)
         except OSError as broken:
             raise Unavailable(
-                f"The journal cannot be written ({os.strerror(broken.errno or 0)}), so no call is let in. Free space in the data directory.",
+                f"The journal cannot be written ({os.strerror(broken.errno or 0)}), so no call is let in. "
+                "Free space in the data directory.",
                 code="journal_unavailable",
             ) from broken
         segment.reserved += SETTLING_BYTES
@@ -142,8 +143,12 @@ class Journal:
         for segment in list(self._segments):
             if segment.dirty:
                 segment.dirty = False
-                os.fdatasync(segment.fd)
-            if segment is not self._current and not segment.pending and not segment.spilled:
+                try:
+                    os.fdatasync(segment.fd)
+                except OSError:
+                    segment.dirty = True
+                    raise
+            if segment is not self._current and not segment.pending:
                 self._remove(segment)
 
     def spilled(self) -> list[Segment]:

@@ -1,0 +1,171 @@
+"""The book: settled rows move from memory and journal into the database, in batches, within a second.
+
+While the database is away, rows wait in memory; beyond `MEMORY_ROWS` only in the journal, from
+which they are read when it is back. A row that is there already is passed over (by its id), so moving one twice
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from doorward.core.clock import Clock
+from doorward.core.errors import StoreError
+from doorward.ledger.entry import Entry
+from doorward.ledger.journal import Journal, Segment
+from doorward.ledger.records import Settled, read
+
+_log = logging.getLogger(__name__)
+
+GATHER_S = 0.2
+"""Rows gather this long before a batch is written: `usage` shows a call within a second."""
+BATCH_ROWS = 1000
+MEMORY_ROWS = 20_000
+RETRY_S = 0.5
+SAMPLED = 3
+"""Refusals of one key and reason that get a full row in a minute, for "why?"."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Refusal:
+    """Key of a row in `refusals`: one a key, reason and minute."""
+
+    minute: int
+    """Unix minutes."""
+    owner: str
+    key_id: str
+    user_id: str
+    endpoint: str
+    code: str
+
+
+class Shelf(Protocol):
+    """Port to `store.calls`, which has the SQL."""
+
+    async def absorb(self, rows: Sequence[Settled], refusals: Sequence[tuple[Refusal, int]] = ()) -> int:
+        """Write rows, their roll-ups and refusals in one transaction -> how many rows were new. All or nothing."""
+
+
+class Book:
+    def __init__(self, shelf: Shelf, journal: Journal, clock: Clock) -> None:
+        self._shelf = shelf
+        self._journal = journal
+        self._clock = clock
+        self._rows: deque[tuple[Settled, Segment]] = deque()
+        self._refusals: dict[Refusal, int] = {}
+        self._wake = asyncio.Event()
+        self._away = False
+        self._refused_rows = 0
+
+    @property
+    def refused_rows(self) -> int:
+        """Rows that the database will not take; 0, or there is a bug to report."""
+        return self._refused_rows
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not in the database yet, as far as memory knows."""
+        return len(self._rows) + sum(segment.spilled for segment in self._journal.spilled())
+
+    def add(self, settled: Settled, segment: Segment, *, in_journal: bool = True) -> None:
+        if len(self._rows) >= MEMORY_ROWS and in_journal:
+            segment.spilled += 1
+        else:
+            self._rows.append((settled, segment))
+        self._wake.set()
+
+    def refused(self, entry: Entry, code: str) -> bool:
+        """Count a refusal -> whether this one is a sample that deserves a row of its own."""
+        caller = entry.caller
+        refusal = Refusal(int(entry.wall_s // 60), caller.owner, caller.key_id or "", caller.user_id or "", entry.endpoint, code)
+        count = self._refusals.get(refusal, 0) + 1
+        self._refusals[refusal] = count
+        self._wake.set()
+        return count <= SAMPLED
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(GATHER_S)
+            self._wake.clear()
+            try:
+                await self.flush()
+            except Exception as broken:  # noqa: BLE001 - the task outlives whatever the database raises; it is reported
+                self._report(broken)
+                self._wake.set()
+                await asyncio.sleep(RETRY_S)
+            else:
+                if self._away:
+                    self._away = False
+                    _log.info("the database is back: the book is complete")
+
+    def _report(self, broken: Exception) -> None:
+        """Once for each outage, and always when it is no outage."""
+        if isinstance(broken, StoreError) and self._away:
+            return
+        self._away = True
+        _log.warning("the book cannot be written (%s): rows wait in the journal", type(broken).__name__, exc_info=broken)
+
+    async def flush(self) -> None:
+        """Move everything that is settled. Raises what the database raises; nothing is lost then."""
+        while self._rows or self._refusals:
+            batch = [self._rows[index] for index in range(min(BATCH_ROWS, len(self._rows)))]
+            refusals, self._refusals = self._refusals, {}
+            try:
+                await self._absorb([settled for settled, _ in batch], sorted(refusals.items()))
+            except BaseException:
+                for refusal, count in refusals.items():
+                    self._refusals[refusal] = self._refusals.get(refusal, 0) + count
+                raise
+            for _ in batch:
+                _, segment = self._rows.popleft()
+                self._journal.moved(segment)
+        for segment in self._journal.spilled():
+            await self._fetch(segment)
+
+    async def _fetch(self, segment: Segment) -> None:
+        """Rows that found no room in memory are read back from their file."""
+        spilled = segment.spilled
+        pages = await asyncio.to_thread(lambda: read(segment.path.read_bytes()))
+        await self.absorb(list(pages.settled.values()))
+        segment.spilled -= spilled
+        self._journal.moved(segment, spilled)
+
+    async def absorb(self, rows: Sequence[Settled]) -> int:
+        """Rows from a journal, in batches; those that are in the database already change nothing."""
+        written = 0
+        for start in range(0, len(rows), BATCH_ROWS):
+            written += await self._absorb(rows[start : start + BATCH_ROWS])
+        return written
+
+    async def _absorb(self, rows: Sequence[Settled], refusals: Sequence[tuple[Refusal, int]] = ()) -> int:
+        """A batch at once; if the database refuses it (it is not away), row by row, so that one cannot keep back the rest."""
+        try:
+            return await self._shelf.absorb(rows, refusals)
+        except StoreError:
+            raise
+        except Exception:
+            if len(rows) <= 1:
+                raise
+            _log.exception("the database refused a batch of %d rows: they go one by one", len(rows))
+        written = await self._shelf.absorb((), refusals)
+        for row in rows:
+            try:
+                written += await self._shelf.absorb((row,))
+            except StoreError:
+                raise
+            except Exception:  # noqa: BLE001 - whatever this row does, the others must get in; it is reported
+                self._refused_rows += 1
+                _log.exception("the database refuses the row of call %s", row.call.id)
+        return written
+
+    async def finish(self) -> None:
+        try:
+            await self.flush()
+        except Exception as broken:  # noqa: BLE001 - the rows stay in the journal; stopping goes on
+            self._report(broken)

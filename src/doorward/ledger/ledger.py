@@ -1,0 +1,242 @@
+"""The ledger: one entry for each call, opened before anything is sent and settled once, however the call ends.
+
+    async with ledger.entry(caller, exchange, endpoint) as entry:
+        …                       rooms write into the entry what they decided
+                                leaving settles it: success, refusal, client gone, upstream dead, server stopping
+
+Settling is one write to the journal and does not wait, so nothing can interrupt it. Only an answer
+that was cut has to be counted first, and that is waited for under a shield. The book moves the
+rows into the database within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from doorward.core.caller import Caller
+from doorward.core.clock import Clock
+from doorward.core.exchange import Exchange
+from doorward.core.money import Nanos
+from doorward.ledger import replay
+from doorward.ledger.book import Book, Shelf
+from doorward.ledger.entry import Entry
+from doorward.ledger.journal import Journal, Segment
+from doorward.ledger.records import CallRow, Held, Opened, Settled
+from doorward.ledger.settlement import Moment, Prices, clean, outcome_of, settle, tags_json
+from doorward.ledger.tags import parse as parse_tags
+from doorward.wire.endpoints import Endpoint
+
+_log = logging.getLogger(__name__)
+_encode = msgspec.msgpack.Encoder().encode
+
+LOOK_FOR_ABANDONED_S = 5.0
+"""How often a living process looks for journals of siblings that died."""
+FOLLOWER_ROWS = 1000
+"""Rows that wait for a slow `tail`; older ones are dropped for it."""
+
+Replayed = Callable[[str, Sequence[Settled]], Awaitable[None]]
+"""Told, after they are in the database, the rows of a process that died: (its start id, rows)."""
+
+
+async def unbroken(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work` to its end even when the caller is cancelled meanwhile; the cancellation is raised afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as interruption:
+            if task.cancelled():
+                raise
+            cancelled = interruption
+    task.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+class Ledger:
+    """`start_id` names this process's run; budgets' leases carry the same one."""
+
+    def __init__(
+        self,
+        directory: Path,
+        start_id: str,
+        shelf: Shelf,
+        prices: Prices,
+        clock: Clock,
+        *,
+        sync_s: float = 1.0,
+        replayed: Replayed | None = None,
+    ) -> None:
+        self.start_id = start_id
+        self.journal = Journal(directory, start_id)
+        self.book = Book(shelf, self.journal, clock)
+        self._prices = prices
+        self._clock = clock
+        self._sync_s = sync_s
+        self._replayed = replayed
+        self._followers: set[asyncio.Queue[CallRow]] = set()
+        self._open: dict[str, Segment] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def entry(self, caller: Caller, exchange: Exchange, endpoint: Endpoint | str, tags: tuple[str, ...] | None = None) -> OpenEntry:
+        """`tags`: `None` reads the call's `x-doorward-tags` header."""
+        known = None if isinstance(endpoint, str) else endpoint
+        entry = Entry(
+            exchange.request_id,
+            caller,
+            exchange,
+            endpoint if isinstance(endpoint, str) else endpoint.template,
+            self._clock.monotonic(),
+            self._clock.wall(),
+            tags=parse_tags(exchange.header(b"x-doorward-tags")) if tags is None else tags,
+        )
+        return OpenEntry(self, entry, known)
+
+    def held(self, entry: Entry, nanos: int, *, leases: tuple[str, ...] = ()) -> None:
+        """Write down the sum that budgets hold for this call, before anything is sent. Raises `Unavailable`."""
+        segment = self._open[entry.id]
+        plan = entry.route.first if entry.route is not None and entry.route.plans else None
+        account = plan.account.id if plan is not None and plan.account is not None else None
+        provider_id, model = (plan.provider.id, plan.model) if plan is not None else (None, None)
+        self.journal.held(segment, _encode(Held(entry.id, nanos, provider_id, account, model, leases)))
+        entry.held = Nanos(nanos)
+
+    @property
+    def open_calls(self) -> int:
+        return len(self._open)
+
+    def _open_page(self, entry: Entry) -> None:
+        caller, exchange = entry.caller, entry.exchange
+        opening = Opened(
+            entry.id,
+            self.start_id,
+            caller.owner,
+            caller.key_id,
+            caller.label,
+            caller.user_id,
+            entry.endpoint,
+            tags_json(entry.tags),
+            exchange.asks.stream,
+            clean(exchange.asks.model),
+            entry.wall_s,
+            exchange.body.size,
+        )
+        self._open[entry.id] = self.journal.opened(_encode(opening))
+
+    def _settle(self, entry: Entry, endpoint: Endpoint | None, error: BaseException | None) -> None:
+        segment = self._open.pop(entry.id)
+        now = Moment(self._clock.monotonic(), self._clock.wall())
+        if outcome_of(entry, error) == "refused":
+            code = getattr(error, "code", "refused")
+            if not self.book.refused(entry, code):
+                self.journal.closed(segment, entry.id)
+                return
+        settled = settle(entry, self.start_id, endpoint, self._prices, error, now)
+        in_journal = True
+        try:
+            self.journal.settled(segment, _encode(settled))
+        except OSError:
+            # the space was reserved, so the disk itself is broken: the row goes to the database from memory
+            in_journal = False
+            _log.exception("the journal could not take the settling of call %s", entry.id)
+        self.book.add(settled, segment, in_journal=in_journal)
+        for queue in self._followers:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(settled.call)
+
+    async def start(self) -> None:
+        """Open the journal and start moving rows. What dead processes left is settled in the background, at once."""
+        self.journal.open()
+        self._tasks = [
+            asyncio.create_task(self.book.run(), name="ledger book"),
+            asyncio.create_task(self._sync(), name="ledger sync"),
+            asyncio.create_task(self._look_for_abandoned(), name="ledger replay"),
+        ]
+
+    async def stop(self) -> None:
+        """After the last call: move what is left. What cannot be moved stays in the journal for the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self.book.finish()
+        self.journal.close()
+
+    async def subscribe(self) -> AsyncIterator[CallRow]:
+        """Settled calls as they happen, for `doorward tail`; a reader that is too slow misses the oldest."""
+        queue: asyncio.Queue[CallRow] = asyncio.Queue(FOLLOWER_ROWS)
+        self._followers.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._followers.discard(queue)
+
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.sleep(self._sync_s)
+            try:
+                await asyncio.to_thread(self.journal.tend)
+            except OSError:
+                _log.exception("the journal could not be synced")
+
+    async def _look_for_abandoned(self) -> None:
+        while True:
+            try:
+                await self.replay_abandoned()
+            except Exception:  # noqa: BLE001 - the task outlives whatever the database raises; it is reported
+                # the files stay; a database that is away is the usual cause
+                _log.exception("journals of earlier processes could not be replayed yet")
+                await asyncio.sleep(1.0)
+                continue
+            await asyncio.sleep(LOOK_FOR_ABANDONED_S)
+
+    async def replay_abandoned(self) -> int:
+        """Settle what dead processes left -> the number of rows written."""
+        written = 0
+        for path in await asyncio.to_thread(replay.abandoned, self.journal.directory):
+            with contextlib.ExitStack() as stack:
+                found = await asyncio.to_thread(stack.enter_context, replay.claim(path))
+                if found is None:
+                    continue
+                rows = found.rows(self._clock.wall())
+                written += await self.book.absorb(rows)
+                if self._replayed is not None and rows:
+                    await self._replayed(rows[0].call.process, rows)
+                found.done()
+        return written
+
+
+class OpenEntry:
+    """The block in which a call lives. Hand-written, because every call passes here."""
+
+    __slots__ = ("_endpoint", "_entry", "_ledger")
+
+    def __init__(self, ledger: Ledger, entry: Entry, endpoint: Endpoint | None) -> None:
+        self._ledger = ledger
+        self._entry = entry
+        self._endpoint = endpoint
+
+    async def __aenter__(self) -> Entry:
+        self._ledger._open_page(self._entry)
+        return self._entry
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        entry = self._entry
+        try:
+            if not entry.is_metered:
+                await unbroken(entry.metered())
+        except Exception:  # noqa: BLE001 - the call is settled whatever counting does; it is reported
+            _log.exception("the answer of call %s could not be counted: it is charged as an unknown outcome", entry.id)
+        finally:
+            self._ledger._settle(entry, self._endpoint, error)

@@ -1,0 +1,231 @@
+"""An entry at its end -> the rows of the book. Pure: no clock of its own, no I/O.
+
+What an attempt cost when nobody can say: a call that was sent and whose answer was lost is charged
+what was held for it, tagged `estimated`, with the reason. Without a hold its input is estimated and
+priced; without a price the amount is unknown, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import msgspec
+
+from doorward.core.errors import DoorwardError
+from doorward.core.money import Nanos
+from doorward.core.usage import Source, Usage
+from doorward.ledger.entry import NOT_BILLED, Attempt, AttemptState, Entry
+from doorward.ledger.records import AttemptRow, CallRow, Settled
+from doorward.wire.endpoints import Endpoint
+
+MAX_FACTS_BYTES = 4096
+MAX_REASON_CHARS = 200
+MAX_NAME_CHARS = 128
+BYTES_PER_TOKEN = 4
+"""For estimating input that was not counted: English prose in OpenAI's encodings."""
+OUTCOME_UNKNOWN = "outcome unknown: the request was sent and its answer was lost"
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class Priced(Protocol):
+    """An amount, or `None` and why it is not known. `version` names the price list."""
+
+    @property
+    def nanos(self) -> int | None: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+
+
+class Prices(Protocol):
+    """Port to `providers.prices`."""
+
+    def cost(self, provider_list: str, model: str, endpoint_kind: str, usage: Usage) -> Priced: ...
+
+
+def price_list(entry: Entry, provider_id: str) -> str:
+    """Whose prices apply at a provider of this call."""
+    if entry.route is not None:
+        for plan in entry.route.plans:
+            if plan.provider.id == provider_id:
+                return plan.provider.prices or provider_id
+    return provider_id
+
+
+def charge_unknown(entry: Entry, attempt: Attempt, endpoint: Endpoint | None, prices: Prices) -> None:
+    """Set usage and cost of an attempt that nobody metered."""
+    if endpoint is not None and endpoint.bills == "free":
+        attempt.usage, attempt.cost = Usage(), Nanos(0)
+        return
+    if attempt.usage is None:
+        attempt.usage = Usage(input_tokens=-(-entry.exchange.body.size // BYTES_PER_TOKEN), source=Source.ESTIMATED)
+    attempt.usage.source = Source.ESTIMATED
+    held = attempt.held if attempt.held is not None else _rest_of_hold(entry)
+    if held is not None:
+        attempt.cost = held
+        attempt.reason = attempt.reason or OUTCOME_UNKNOWN
+        return
+    kind = endpoint.kind if endpoint is not None else ""
+    priced = prices.cost(price_list(entry, attempt.provider_id), attempt.model or "", kind, attempt.usage)
+    attempt.cost = None if priced.nanos is None else Nanos(priced.nanos)
+    attempt.price_version = priced.version
+    attempt.reason = attempt.reason or OUTCOME_UNKNOWN
+
+
+def _rest_of_hold(entry: Entry) -> Nanos | None:
+    """A hold that is not told apart by attempts covers the one whose cost is still open."""
+    if entry.held is None:
+        return None
+    return Nanos(max(0, entry.held - sum(attempt.cost or 0 for attempt in entry.attempts)))
+
+
+def outcome_of(entry: Entry, error: BaseException | None) -> str:
+    if error is not None and not entry.attempts and isinstance(error, DoorwardError) and error.status < 500:
+        return "refused"
+    if entry.exchange.gone.happened and (error is not None or _is_cut(entry)):
+        return "gone"
+    if error is not None and not isinstance(error, DoorwardError):
+        return "cut"
+    if error is not None or (entry.status or 200) >= 400:
+        return "failed"
+    return "cut" if _is_cut(entry) else "done"
+
+
+def _is_cut(entry: Entry) -> bool:
+    return bool(entry.attempts) and entry.attempts[-1].state not in (AttemptState.DONE, AttemptState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The end of a call on both clocks, in seconds."""
+
+    monotonic: float
+    wall: float
+
+
+def settle(
+    entry: Entry, process: str, endpoint: Endpoint | None, prices: Prices, error: BaseException | None, now: Moment
+) -> Settled:
+    """The call's terminal row and its attempts'. Charges what was sent and not metered."""
+    for attempt in entry.attempts:
+        if attempt.state not in NOT_BILLED and (attempt.usage is None or (attempt.cost is None and attempt.price_version is None)):
+            charge_unknown(entry, attempt, endpoint, prices)
+    rows = [_attempt_row(entry, attempt) for attempt in entry.attempts]
+    billed = [row for row, attempt in zip(rows, entry.attempts, strict=True) if attempt.state not in NOT_BILLED]
+    last = entry.attempts[-1] if entry.attempts else None
+    caller, asks = entry.caller, entry.exchange.asks
+    if isinstance(error, DoorwardError):
+        entry.status = entry.status or error.status
+        entry.error_code = entry.error_code or error.code
+    call = CallRow(
+        id=entry.id,
+        process=process,
+        owner=caller.owner,
+        key_id=caller.key_id,
+        key_label=caller.label,
+        user_id=caller.user_id,
+        endpoint=entry.endpoint,
+        tags=tags_json(entry.tags),
+        streamed=asks.stream,
+        model_asked=clean(entry.route.asked if entry.route is not None else asks.model),
+        model_served=clean(entry.model_served or (last.model if last is not None else None)),
+        provider_id=last.provider_id if last is not None else None,
+        account_id=last.account_id if last is not None else None,
+        outcome=outcome_of(entry, error),
+        status=entry.status,
+        error_code=entry.error_code,
+        cache=entry.cache,
+        attempts=len(rows),
+        input_tokens=sum(row.input_tokens for row in billed),
+        cached_tokens=sum(row.cached_tokens for row in billed),
+        output_tokens=sum(row.output_tokens for row in billed),
+        reasoning_tokens=sum(row.reasoning_tokens for row in billed),
+        cost_nanos=entry.cost,
+        held_nanos=entry.held,
+        source=worst_source(billed),
+        reason="; ".join(dict.fromkeys(row.reason for row in billed if row.source != Source.UPSTREAM and row.reason)),
+        price_version=next((row.price_version for row in reversed(billed) if row.price_version), None),
+        started_at=entry.wall_s,
+        first_byte_ms=_span_ms(entry, entry.first_byte_s),
+        duration_ms=_span_ms(entry, now.monotonic),
+        settled_at=now.wall,
+        facts=facts_json(entry.facts),
+    )
+    return Settled(call, rows)
+
+
+def _attempt_row(entry: Entry, attempt: Attempt) -> AttemptRow:
+    usage = attempt.usage or Usage()
+    billed = attempt.state not in NOT_BILLED
+    return AttemptRow(
+        call_id=entry.id,
+        number=attempt.number,
+        provider_id=attempt.provider_id,
+        account_id=attempt.account_id,
+        model=clean(attempt.model),
+        state=attempt.state.value,
+        status=attempt.status,
+        upstream_id=clean(attempt.upstream_id),
+        reason=clean(attempt.reason, MAX_REASON_CHARS) or "",
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        units=_other_units(usage),
+        cost_nanos=attempt.cost if billed else 0,
+        held_nanos=attempt.held,
+        source=usage.source.value,
+        price_version=attempt.price_version,
+        started_ms=_span_ms(entry, attempt.started_s) or 0.0,
+        first_event_ms=_span_ms(entry, attempt.first_event_s),
+        ended_ms=_span_ms(entry, attempt.ended_s),
+    )
+
+
+_IN_COLUMNS = {"input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "source"}
+_OTHER_UNITS = tuple(f.name for f in fields(Usage) if f.name not in _IN_COLUMNS)
+
+
+def _other_units(usage: Usage) -> str:
+    units = {name: value for name in _OTHER_UNITS if (value := getattr(usage, name))}
+    return _encode(units).decode() if units else "{}"
+
+
+def worst_source(rows: list[AttemptRow]) -> str:
+    """One attempt that was estimated makes the whole call's amount an estimate."""
+    sources = {row.source for row in rows}
+    for source in (Source.ESTIMATED, Source.COUNTED):
+        if source in sources:
+            return source.value
+    return Source.UPSTREAM.value
+
+
+def _span_ms(entry: Entry, then_s: float | None) -> float | None:
+    return None if then_s is None else round((then_s - entry.started_s) * 1000, 3)
+
+
+def clean(text: str | None, longest: int = MAX_NAME_CHARS) -> str | None:
+    """A name that a client or an upstream chose: bounded, and without what a database refuses in a text."""
+    if text is None or (len(text) <= longest and text.isprintable()):
+        return text
+    return "".join(character for character in text[:longest] if character.isprintable())
+
+
+def tags_json(tags: tuple[str, ...]) -> str:
+    return _encode(tags).decode() if tags else "[]"
+
+
+def facts_json(facts: list[tuple[str, dict[str, Any]]]) -> str:
+    """At most 4 KiB: later steps are left out first, and their number is said."""
+    if not facts:
+        return "[]"
+    encoded = _encode(facts)
+    kept = len(facts)
+    while len(encoded) > MAX_FACTS_BYTES and kept:
+        kept //= 2
+        encoded = _encode([*facts[:kept], ("left_out", {"steps": len(facts) - kept})])
+    # an escaped NUL is legal JSON, but PostgreSQL's JSON functions refuse it
+    return encoded.decode().replace("\\u0000", "")
