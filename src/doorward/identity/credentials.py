@@ -79,6 +79,9 @@ class SessionReader(Protocol):
     async def caller_by_id(self, session_id: str) -> Caller | None:
         """The same by the session's id, for streams that are already open."""
 
+    async def flush(self) -> None:
+        """Write when each session was last seen."""
+
 
 class Watcher(Protocol):
     """Told of every use of a key; raises alarms (audit.unusual)."""
@@ -165,12 +168,13 @@ class Credentials:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write when each key was last used. A database that is away costs nothing but the figure's freshness."""
+        """Write when keys and sessions were last used. A database that is away costs only these figures' freshness."""
         used, self._used = self._used, {}
-        if not used:
-            return
         try:
-            await self._keys.touch_many(used)
+            if used:
+                await self._keys.touch_many(used)
+            if self._sessions is not None:
+                await self._sessions.flush()
         except DATABASE_AWAY:
             self._used = {**used, **self._used}
             log.warning("last uses of %d client keys not written: the database does not answer", len(used))

@@ -15,10 +15,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from doorward.core.clock import Clock
-from doorward.core.errors import Unavailable
+from doorward.core.errors import StoreError, Unavailable
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -29,7 +27,7 @@ LOAD_LIMIT_S = 5.0
 RETRY_S = 1.0
 """After a failed reload, stale rows are served this long before the database is asked again."""
 
-DATABASE_AWAY = (SQLAlchemyError, OSError, TimeoutError)
+DATABASE_AWAY = (StoreError, OSError, TimeoutError)
 
 
 class Fresh(Generic[K, V]):
