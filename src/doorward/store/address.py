@@ -79,5 +79,6 @@ def prepare_file(file: Path) -> None:
         ) from error
     if not os.access(file.parent, os.R_OK | os.W_OK | os.X_OK):
         raise StoreError(
-            f"The directory {file.parent} must be readable and writable for uid {os.getuid()}: SQLite keeps its log beside the database"
+            f"The directory {file.parent} must be readable and writable for uid {os.getuid()}: "
+            "SQLite keeps its log beside the database"
         )

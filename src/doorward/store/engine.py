@@ -10,7 +10,7 @@ which names no host; the cause is chained for the log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process's writer."""
 READERS = 4
 PG_WRITERS = 5
+_AFTER_COMMIT = "doorward after commit"
 _AWAY = "The database cannot be reached. Nothing was changed; try again in a moment"
 
 
@@ -95,7 +96,7 @@ class Store:
             yield within
             return
         if self.dialect == "postgresql":
-            async with self._connection(self._writer) as connection, connection.begin():
+            async with self._transaction() as connection:
                 yield connection
             return
         if self._writing_task is not None and self._writing_task is asyncio.current_task():
@@ -103,10 +104,26 @@ class Store:
         async with self._turn:
             self._writing_task = asyncio.current_task()
             try:
-                async with self._connection(self._writer) as connection, connection.begin():
+                async with self._transaction() as connection:
                     yield connection
             finally:
                 self._writing_task = None
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        async with self._connection(self._writer) as connection:
+            try:
+                async with connection.begin():
+                    yield connection
+            except BaseException:
+                connection.info.pop(_AFTER_COMMIT, None)
+                raise
+            for callback in connection.info.pop(_AFTER_COMMIT, ()):
+                callback()
+
+    def after_commit(self, connection: AsyncConnection, callback: Callable[[], object]) -> None:
+        """Run once the open transaction is committed, never if it is undone: for what memory knows of a row."""
+        connection.info.setdefault(_AFTER_COMMIT, []).append(callback)
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
