@@ -11,14 +11,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from doorward.core.clock import Clock
 from doorward.core.errors import StoreError
 from doorward.ledger.entry import Entry
 from doorward.ledger.journal import Journal, Segment
-from doorward.ledger.records import Settled, read
+from doorward.ledger.records import read
+from doorward.store.call_rows import Refusal, Settled
 
 _log = logging.getLogger(__name__)
 
@@ -29,19 +29,6 @@ MEMORY_ROWS = 20_000
 RETRY_S = 0.5
 SAMPLED = 3
 """Refusals of one key and reason that get a full row in a minute, for "why?"."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Refusal:
-    """Key of a row in `refusals`: one a key, reason and minute."""
-
-    minute: int
-    """Unix minutes."""
-    owner: str
-    key_id: str
-    user_id: str
-    endpoint: str
-    code: str
 
 
 class Shelf(Protocol):

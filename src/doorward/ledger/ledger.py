@@ -29,9 +29,10 @@ from doorward.ledger import replay
 from doorward.ledger.book import Book, Shelf
 from doorward.ledger.entry import Entry
 from doorward.ledger.journal import Journal, Segment
-from doorward.ledger.records import CallRow, Held, Opened, Settled
+from doorward.ledger.records import Held, Opened
 from doorward.ledger.settlement import Moment, Prices, clean, outcome_of, settle, tags_json
 from doorward.ledger.tags import parse as parse_tags
+from doorward.store.call_rows import CallRow, Settled
 from doorward.wire.endpoints import Endpoint
 
 _log = logging.getLogger(__name__)

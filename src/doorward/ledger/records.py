@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from doorward.store.call_rows import Settled
+
 OPENED, HELD, SETTLED, CLOSED = 1, 2, 3, 4
 MAGIC = 0xD5
 _FRAME = struct.Struct("<BBII")
@@ -51,80 +53,6 @@ class Held(msgspec.Struct, array_like=True, gc=False):
     account_id: str | None
     model: str | None
     leases: tuple[str, ...] = ()
-
-
-class CallRow(msgspec.Struct, array_like=True, gc=False):
-    """One row of `calls`; the fields are the table's columns in order. Times: unix seconds; spans: milliseconds."""
-
-    id: str
-    process: str
-    owner: str
-    key_id: str | None
-    key_label: str
-    user_id: str | None
-    endpoint: str
-    tags: str
-    """JSON list."""
-    streamed: bool
-    model_asked: str | None
-    model_served: str | None
-    provider_id: str | None
-    account_id: str | None
-    outcome: str
-    """done · gone (the client left) · cut (the answer broke off) · failed · refused · crashed (we did)."""
-    status: int | None
-    error_code: str | None
-    cache: str
-    attempts: int
-    input_tokens: int
-    cached_tokens: int
-    output_tokens: int
-    reasoning_tokens: int
-    cost_nanos: int | None
-    held_nanos: int | None
-    source: str
-    reason: str
-    price_version: str | None
-    started_at: float
-    first_byte_ms: float | None
-    duration_ms: float | None
-    settled_at: float
-    facts: str
-    """JSON list of [step, details]."""
-
-
-class AttemptRow(msgspec.Struct, array_like=True, gc=False):
-    """One row of `attempts`: one upstream call. Spans count from the call's start."""
-
-    call_id: str
-    number: int
-    provider_id: str
-    account_id: str | None
-    model: str | None
-    state: str
-    status: int | None
-    upstream_id: str | None
-    reason: str
-    input_tokens: int
-    cached_tokens: int
-    output_tokens: int
-    reasoning_tokens: int
-    units: str
-    """JSON object of every other unit that is not 0."""
-    cost_nanos: int | None
-    held_nanos: int | None
-    source: str
-    price_version: str | None
-    started_ms: float
-    first_event_ms: float | None
-    ended_ms: float | None
-
-
-class Settled(msgspec.Struct, array_like=True, gc=False):
-    """A call's terminal row and its attempts'. The book writes both or neither."""
-
-    call: CallRow
-    attempts: list[AttemptRow]
 
 
 def frame(kind: int, payload: bytes) -> bytes:

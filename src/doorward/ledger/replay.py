@@ -17,8 +17,9 @@ from pathlib import Path
 
 from doorward.core.usage import Source
 from doorward.ledger.journal import SUFFIX
-from doorward.ledger.records import AttemptRow, CallRow, Held, Opened, Pages, Settled, read
+from doorward.ledger.records import Held, Opened, Pages, read
 from doorward.ledger.settlement import BYTES_PER_TOKEN, facts_json
+from doorward.store.call_rows import AttemptRow, CallRow, Settled
 from doorward.wire.endpoints import ENDPOINTS
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from doorward.core.errors import DoorwardError
 from doorward.core.money import Nanos
 from doorward.core.usage import Source, Usage
 from doorward.ledger.entry import NOT_BILLED, Attempt, AttemptState, Entry
-from doorward.ledger.records import AttemptRow, CallRow, Settled
+from doorward.store.call_rows import AttemptRow, CallRow, Settled
 from doorward.wire.endpoints import Endpoint
 
 MAX_FACTS_BYTES = 4096

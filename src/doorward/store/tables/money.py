@@ -1,1 +1,112 @@
 """The book, budgets and leases."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text
+
+from doorward.store.tables.columns import metadata
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("process", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("key_id", Text),
+    Column("key_label", Text, nullable=False),
+    Column("user_id", Text),
+    Column("endpoint", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("streamed", Boolean, nullable=False),
+    Column("model_asked", Text),
+    Column("model_served", Text),
+    Column("provider_id", Text),
+    Column("account_id", Text),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("error_code", Text),
+    Column("cache", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_nanos", BigInteger),
+    Column("held_nanos", BigInteger),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("price_version", Text),
+    Column("started_at", Double, nullable=False),
+    Column("first_byte_ms", Double),
+    Column("duration_ms", Double),
+    Column("settled_at", Double, nullable=False),
+    Column("facts", Text, nullable=False),
+    Index(None, "started_at", "id"),
+    Index(None, "owner", "started_at", "id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("call_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("provider_id", Text, nullable=False),
+    Column("account_id", Text),
+    Column("model", Text),
+    Column("state", Text, nullable=False),
+    Column("status", Integer),
+    Column("upstream_id", Text),
+    Column("reason", Text, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("units", Text, nullable=False),
+    Column("cost_nanos", BigInteger),
+    Column("held_nanos", BigInteger),
+    Column("source", Text, nullable=False),
+    Column("price_version", Text),
+    Column("started_ms", Double, nullable=False),
+    Column("first_event_ms", Double),
+    Column("ended_ms", Double),
+    sqlite_with_rowid=False,
+)
+
+# What reports add up: 15 minutes, so that the days of every time zone are whole buckets. A call counts once in the
+# row without a tag, and once in the row of each of its tags. Absent ids are '', because NULLs would not be one key.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("failed_calls", BigInteger, nullable=False),
+    Column("cached_calls", BigInteger, nullable=False),
+    Column("unknown_cost_calls", BigInteger, nullable=False),
+    Column("estimated_calls", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_nanos", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
