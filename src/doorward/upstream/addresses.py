@@ -95,7 +95,7 @@ class Address:
     """What `socket.connect` takes, with the family it belongs to."""
 
     family: int
-    sockaddr: tuple[str, int] | tuple[str, int, int, int]
+    sockaddr: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
 class Resolver:
@@ -139,7 +139,8 @@ class Resolver:
             rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         except (OSError, UnicodeError) as error:
             raise Unreachable(f"{host}: name not found ({error})") from None
-        addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in rows]
+        # Rows of a family this machine cannot speak carry (int, bytes); they are not addresses.
+        addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in rows if isinstance(sockaddr[0], str)]
         if len(self._known) >= 1024:
             self._known.clear()
         self._known[key] = (loop.time() + self._keep_s, addresses)

@@ -13,10 +13,7 @@ _HOST = re.compile(rb"[A-Za-z0-9._:\[\]%-]+")
 _TARGET = re.compile(rb"/[\x21-\x7e]*")
 _VALUE_BREAKS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-_OURS = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer")
-    + (b"upgrade", b"expect")
-)
+_OURS = frozenset(b"host content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade expect".split())
 """Framing and hop-by-hop fields: the transport's own, dropped when a caller gives them."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -92,5 +89,6 @@ def head_of(outgoing: Outgoing, host: bytes) -> bytes:
 def _broken(headers: list[Header]) -> BadRequest:
     for name, value in headers:
         if not is_field_value(value):
-            return BadRequest(f"The value of header {name.decode('ascii', 'replace')} has a line break or another control character.")
+            shown = name.decode("ascii", "replace")
+            return BadRequest(f"The value of header {shown} has a line break or another control character; remove it.")
     return BadRequest("The request's head has a line break where none may be.")

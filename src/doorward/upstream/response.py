@@ -1,0 +1,169 @@
+"""One response: filled by its connection as bytes arrive, read by the relay at its own pace."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from doorward.core.exchange import Header
+from doorward.upstream.port import Incoming, Lost, Outgoing, Silent, Stage
+from doorward.upstream.upload import Upload
+
+PAUSE_BYTES = 256 * 1024
+"""Unread body bytes above which the socket is no longer read: a slow client slows its upstream, not our memory."""
+
+
+class Line(Protocol):
+    """What a response needs of its connection."""
+
+    host: str
+
+    def limit(self, within_s: float | None) -> None:
+        """Call `Response.wake(False)` in so many seconds; `None` lifts the limit."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def unwritten(self) -> int: ...
+
+    def drop(self) -> None:
+        """Cut the connection now."""
+
+
+class Response:
+    """Implements `port.Incoming`. It is detached from its connection the moment its last byte is parsed, so
+    that the connection can serve the next request while this one is still being read.
+    """
+
+    __slots__ = (
+        "_buffered", "_line", "_lost", "_pieces", "_waiter",
+        "arrived", "headers", "paused", "received", "status", "upload", "whole",
+    )  # fmt: skip
+
+    def __init__(self, line: Line) -> None:
+        self.status = 0
+        self.headers: list[Header] = []
+        self.arrived = False
+        """The head is whole."""
+        self.whole = False
+        """The body is whole, though perhaps not read yet."""
+        self.received = 0
+        """Body bytes so far."""
+        self.paused = False
+        """The socket is not read, because too much is unread here."""
+        self.upload: Upload | None = None
+        self._line: Line | None = line
+        self._lost = ""
+        self._pieces: list[bytes] = []
+        self._buffered = 0
+        self._waiter: asyncio.Future[bool] | None = None
+
+    @property
+    def stage(self) -> Stage:
+        if not self.arrived:
+            return Stage.SENT
+        return Stage.BODY if self.received else Stage.HEAD
+
+    # The relay's side
+
+    async def read(self, within_s: float) -> bytes:
+        """`port.Incoming.read`. After `Silent` it may be called again; cancelling it drops the connection."""
+        while True:
+            pieces = self._pieces
+            if pieces:
+                self._pieces = []
+                self._buffered = 0
+                if self.paused and self._line is not None:
+                    self.paused = False
+                    self._line.resume_reading()
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if self.whole:
+                return b""
+            await self._news(within_s)
+
+    def close(self) -> None:
+        """`port.Incoming.close`. A read that waits meanwhile ends in `Lost`."""
+        self._pieces = []
+        line = self._line
+        if line is not None:
+            self.lose("the connection was closed on our side")
+            line.drop()
+
+    async def arrive(self, outgoing: Outgoing) -> Incoming:
+        """Wait for the head, while the rest of the request goes out. Any failure drops the connection."""
+        try:
+            while not self.arrived:
+                line = self._line
+                if line is not None and ((self.upload is not None and self.upload.running) or line.unwritten()):
+                    await self._progress(line, outgoing.write_s)
+                else:
+                    await self._news(outgoing.head_s)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def _progress(self, line: Line, within_s: float) -> None:
+        before = self._still(line)
+        try:
+            await self._news(within_s)
+        except Silent:
+            if self._still(line) == before:
+                raise
+
+    def _still(self, line: Line) -> int:
+        """A number that stays the same only while no byte of the request leaves."""
+        return line.unwritten() if self.upload is None else self.upload.sent
+
+    async def _news(self, within_s: float) -> None:
+        """Until the connection has something to tell. Raises `Lost` when it broke, `Silent` when the time is up."""
+        line = self._line
+        if line is None:
+            raise Lost(self._lost, self.stage)
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        line.limit(within_s)
+        try:
+            in_time = await waiter
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        if not in_time:
+            raise Silent(f"{line.host}: nothing came for {within_s:g} s", self.stage)
+
+    # The connection's side
+
+    def feed(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.received += len(piece)
+        self._buffered += len(piece)
+        if self._buffered > PAUSE_BYTES and not self.paused and self._line is not None:
+            self.paused = True
+            self._line.pause_reading()
+
+    def wake(self, in_time: bool = True) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            # Lifted here and not by the woken task: by then the connection may serve somebody else.
+            if self._line is not None:
+                self._line.limit(None)
+            if not waiter.done():
+                waiter.set_result(in_time)
+
+    def finish(self) -> None:
+        """The last byte is parsed."""
+        self.whole = True
+        self.wake()
+        self._let_go()
+
+    def lose(self, why: str) -> None:
+        """The connection is gone before the last byte."""
+        self._lost = why
+        self.wake()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._line = None
+        if self.upload is not None:
+            self.upload.stop()
