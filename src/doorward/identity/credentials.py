@@ -12,7 +12,7 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,7 +48,7 @@ class KeyRow(Protocol):
     @property
     def share_as(self) -> str | None: ...
     @property
-    def scopes(self) -> frozenset[Scope]: ...
+    def scopes(self) -> Collection[Scope]: ...
     @property
     def models(self) -> tuple[str, ...] | None: ...
     @property
@@ -64,8 +64,8 @@ class KeyRow(Protocol):
 class KeyRows(Protocol):
     """The part of `store.client_keys.ClientKeys` that is needed here."""
 
-    async def by_public_id(self, public_id: str) -> KeyRow | None: ...
-    async def touch_many(self, used_at: Mapping[str, float]) -> None: ...
+    async def by_public_id(self, public_id: str, /) -> KeyRow | None: ...
+    async def touch_many(self, used_at: Mapping[str, float], /) -> None: ...
 
 
 class SessionReader(Protocol):
@@ -223,13 +223,13 @@ class Credentials:
 
     def _caller_of(self, row: KeyRow) -> Caller:
         user_id = row.owner_user_id
-        scopes = row.scopes
+        scopes = frozenset(row.scopes)
         if user_id is not None and row.owner_role != "admin":
             scopes = scopes - {"admin"}  # a key's powers never exceed its owner's
         return Caller(
             owner=_owner(row),
             draws_on=draws_on(self._custody, user_id),
-            scopes=frozenset(scopes),
+            scopes=scopes,
             role=row.owner_role,
             user_id=user_id,
             key_id=row.public_id,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from doorward.core.caller import NO_LIMITS, KeyLimits, Scope
+from doorward.core.caller import NO_LIMITS, KeyLimits, Role, Scope
 from doorward.core.errors import Conflict, NotFound
 from doorward.store import lists
 from doorward.store.engine import Store
 from doorward.store.tables.columns import database_now
 from doorward.store.tables.doors import client_keys
+from doorward.store.tables.identity import users
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class KeyRow:
     """The public id of the key that this one replaces."""
     created_at: float = 0.0
     """The database's, once stored."""
+    owner_role: Role | None = None
+    """The owner's role now, `None`: no owner, or no longer; read by `by_public_id` alone, in its one query."""
 
     def is_valid(self, now_s: float) -> bool:
         """`now_s` in unix seconds."""
@@ -47,7 +50,11 @@ class KeyRow:
 
 KeyRows = list[KeyRow]
 
-_BY_PUBLIC_ID = select(client_keys).where(client_keys.c.public_id == bindparam("wanted"))
+_BY_PUBLIC_ID = (
+    select(client_keys, users.c.role.label("owner_role"))
+    .outerjoin(users, users.c.id == client_keys.c.owner_user_id)
+    .where(client_keys.c.public_id == bindparam("wanted"))
+)
 
 
 class ClientKeys:
@@ -58,7 +65,7 @@ class ClientKeys:
         """Also revoked and expired ones: the reader of credentials says which it was."""
         async with self._store.reading() as connection:
             row = (await connection.execute(_BY_PUBLIC_ID, {"wanted": public_id})).one_or_none()
-            return _key(row) if row else None
+            return replace(_key(row), owner_role=row.owner_role) if row else None
 
     async def list(self, owner_user_id: str | None = None) -> KeyRows:
         """Newest first; `None` = everybody's."""
