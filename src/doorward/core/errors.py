@@ -27,6 +27,7 @@ Every refusal that leaves Doorward is one of these, written in OpenAI's shape by
     │   └── BudgetExceeded             429 budget_exceeded
     ├── Unavailable                    503 unavailable
     │   ├── OpenAINotConfigured        503 key_not_configured
+    │   ├── PricesError                503 prices_unavailable     (stops the start: no price, no call)
     │   ├── StoreError                 503 unavailable            (the database: away, unreadable, or newer than we are)
     │   └── VaultError                 503 unavailable            (the master key, or a sealed key it cannot open)
     └── UpstreamFailed                 502 upstream_failed
@@ -167,6 +168,10 @@ class Unavailable(DoorwardError):
 
 class OpenAINotConfigured(Unavailable):
     code = "key_not_configured"
+
+
+class PricesError(Unavailable):
+    code = "prices_unavailable"
 
 
 class StoreError(Unavailable):

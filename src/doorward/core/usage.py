@@ -34,4 +34,10 @@ class Usage:
     images: int = 0
     image_size: str | None = None
     image_quality: str | None = None
+    web_searches: int = 0
+    """Calls of a hosted tool; each is billed apart from its tokens."""
+    file_searches: int = 0
+    code_sessions: int = 0
+    service_tier: str | None = None
+    """As the answer says (``default``, ``flex``, ``priority``); `None` = it says nothing: the standard price."""
     source: Source = Source.UPSTREAM
