@@ -1,0 +1,173 @@
+"""The book's tables: calls, attempts, refusals. Rows come in batches and are never changed; callers see their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from doorward.store import rollups
+from doorward.store.address import Dialect
+from doorward.store.call_rows import AttemptRow, CallRow, Refusal, Settled
+from doorward.store.engine import Store
+from doorward.store.tables import money as tables
+from doorward.store.tables.money import attempts, calls, refusals
+
+_EXISTING = select(calls.c.id).where(calls.c.id.in_(bindparam("ids", expanding=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a page of calls is narrowed to; `None` = anything. `owner` is set for everyone but admins."""
+
+    owner: str | None = None
+    key_id: str | None = None
+    user_id: str | None = None
+    model: str | None = None
+    provider_id: str | None = None
+    endpoint: str | None = None
+    tag: str | None = None
+    outcome: str | None = None
+    status: int | None = None
+    source: str | None = None
+    from_s: float | None = None
+    """Unix seconds, inclusive."""
+    to_s: float | None = None
+    """Unix seconds, exclusive."""
+
+
+class Calls:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._statements: dict[str, str] = {}
+
+    async def absorb(self, rows: Sequence[Settled], refused: Sequence[tuple[Refusal, int]] = ()) -> int:
+        """Rows, their roll-ups and refusals in one transaction -> how many calls were new.
+
+        A call that is there already is passed over with all that belongs to it. Raises `StoreError` when
+        the database is away: then nothing was written, or all of it was.
+        """
+        async with self._store.writing() as connection:
+            new = await self._new(connection, rows)
+            if new:
+                await self._insert(connection, "calls", [msgspec.structs.astuple(row.call) for row in new])
+                tried = [msgspec.structs.astuple(attempt) for row in new for attempt in row.attempts]
+                if tried:
+                    await self._insert(connection, "attempts", tried)
+                # in one order everywhere, so that two processes never wait for each other's rows in a circle
+                sums = sorted(rollups.add_up(row.call for row in new).items())
+                if sums:
+                    await self._insert(connection, "rollups", [(*key, *measures) for key, measures in sums])
+            if refused:
+                counted = [(*msgspec.structs.astuple(refusal), count) for refusal, count in refused]
+                await self._insert(connection, "refusals", counted)
+        return len(new)
+
+    async def _new(self, connection: AsyncConnection, rows: Sequence[Settled]) -> list[Settled]:
+        by_id: dict[str, Settled] = {}
+        for row in rows:
+            by_id.setdefault(row.call.id, row)
+        if not by_id:
+            return []
+        found = await connection.execute(_EXISTING, {"ids": list(by_id)})
+        for (call_id,) in found:
+            del by_id[call_id]
+        return list(by_id.values())
+
+    async def _insert(self, connection: AsyncConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
+        # compiled once and given tuples: an executemany of dictionaries costs three times as much
+        await connection.exec_driver_sql(self._statement(connection, table), rows)
+
+    def _statement(self, connection: AsyncConnection, table: str) -> str:
+        statement = self._statements.get(table)
+        if statement is None:
+            built = _built(self._store.dialect, table)
+            statement = self._statements[table] = str(built.compile(dialect=connection.dialect))
+        return statement
+
+    async def page(self, wanted: Filter, limit: int, after: tuple[float, str] | None = None) -> list[CallRow]:
+        """Newest first; `after` is (started_at, id) of the last row of the page before."""
+        statement = _filtered(wanted)
+        if after is not None:
+            started_at, call_id = after
+            statement = statement.where(
+                or_(calls.c.started_at < started_at, and_(calls.c.started_at == started_at, calls.c.id < call_id))
+            )
+        statement = statement.order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit)
+        async with self._store.reading() as connection:
+            return [CallRow(*row) for row in await connection.execute(statement)]
+
+    async def settled_since(self, settled_at: float, wanted: Filter, limit: int) -> list[CallRow]:
+        """Calls settled at or after a moment, oldest first: for following them live."""
+        statement = _filtered(wanted).where(calls.c.settled_at >= settled_at, calls.c.started_at >= settled_at - 7200.0)
+        async with self._store.reading() as connection:
+            rows = await connection.execute(statement.order_by(calls.c.settled_at, calls.c.id).limit(limit))
+            return [CallRow(*row) for row in rows]
+
+    async def one(self, call_id: str, owner: str | None) -> tuple[CallRow, list[AttemptRow]] | None:
+        """`owner` = `None` sees everybody's. A stranger's call is the same `None` as an unknown one."""
+        statement = _filtered(Filter(owner=owner)).where(calls.c.id == call_id)
+        async with self._store.reading() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+            if row is None:
+                return None
+            tried = await connection.execute(select(attempts).where(attempts.c.call_id == call_id).order_by(attempts.c.number))
+            return CallRow(*row), [AttemptRow(*attempt) for attempt in tried]
+
+    async def refused(self, wanted: Filter, limit: int) -> list[tuple[Refusal, int]]:
+        """Counts of refusals by minute, newest first."""
+        statement = select(refusals).order_by(refusals.c.minute.desc()).limit(limit)
+        if wanted.owner is not None:
+            statement = statement.where(refusals.c.owner == wanted.owner)
+        if wanted.key_id is not None:
+            statement = statement.where(refusals.c.key_id == wanted.key_id)
+        if wanted.from_s is not None:
+            statement = statement.where(refusals.c.minute >= int(wanted.from_s // 60))
+        if wanted.to_s is not None:
+            statement = statement.where(refusals.c.minute < -(-wanted.to_s // 60))
+        async with self._store.reading() as connection:
+            return [(Refusal(*row[:-1]), row[-1]) for row in await connection.execute(statement)]
+
+
+def _built(dialect: Dialect, table: str) -> Any:
+    match table:
+        case "rollups":
+            return rollups.adding(dialect, tables.rollups, rollups.MEASURES)
+        case "refusals":
+            return rollups.adding(dialect, refusals, ("count",))
+        case "attempts":
+            return attempts.insert()
+        case _:
+            return calls.insert()
+
+
+def _filtered(wanted: Filter) -> Select[Any]:
+    statement = select(calls)
+    equals = {
+        calls.c.owner: wanted.owner,
+        calls.c.key_id: wanted.key_id,
+        calls.c.user_id: wanted.user_id,
+        calls.c.provider_id: wanted.provider_id,
+        calls.c.endpoint: wanted.endpoint,
+        calls.c.outcome: wanted.outcome,
+        calls.c.status: wanted.status,
+        calls.c.source: wanted.source,
+    }
+    for column, value in equals.items():
+        if value is not None:
+            statement = statement.where(column == value)
+    if wanted.model is not None:
+        statement = statement.where(or_(calls.c.model_served == wanted.model, calls.c.model_asked == wanted.model))
+    if wanted.tag is not None:
+        # the tag as it stands in the JSON list, quotes included: no tag is part of another
+        written = msgspec.json.encode(wanted.tag).decode()
+        statement = statement.where(calls.c.tags.contains(written, autoescape=True))
+    if wanted.from_s is not None:
+        statement = statement.where(calls.c.started_at >= wanted.from_s)
+    if wanted.to_s is not None:
+        statement = statement.where(calls.c.started_at < wanted.to_s)
+    return statement
