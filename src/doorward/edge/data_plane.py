@@ -88,7 +88,9 @@ class DataPlane:
         )
         await self._relay(exchange, caller, endpoint, ids, answer)
 
-    async def _relay(self, exchange: Exchange, caller: Caller, endpoint: Endpoint, ids: Mapping[str, str], answer: _Answering) -> None:
+    async def _relay(
+        self, exchange: Exchange, caller: Caller, endpoint: Endpoint, ids: Mapping[str, str], answer: _Answering
+    ) -> None:
         async with self._pipeline.open(exchange, caller, endpoint, ids) as reply:
             await answer.start(reply)
             async for chunk in reply.chunks:
@@ -97,9 +99,9 @@ class DataPlane:
         await answer.end()
 
     async def _body(self, method: str, headers: Headers, endpoint: Endpoint, receive: Receive) -> tuple[Body, Asks]:
-        content_type = (header(headers, b"content-type") or b"").decode("latin-1")
-        form = content_type.lower().startswith("multipart/form-data")
-        json_like = not endpoint.form or content_type.lower().startswith("application/json")
+        content_type = header(headers, b"content-type") or b""
+        form = content_type.lower().startswith(b"multipart/form-data")
+        json_like = not endpoint.form or content_type.lower().startswith(b"application/json")
         cap = self._limits.max_json_bytes if json_like and not form else self._limits.max_file_bytes
         body = await read_body(receive, headers, cap, self._limits.spool_bytes, self._limits.spool_dir)
         if body.size == 0:

@@ -14,7 +14,9 @@ ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 class Root:
     """`doors`: (path prefix, ASGI app). A door may hold a path exactly or everything below it."""
 
-    def __init__(self, doors: Sequence[tuple[str, ASGI]], start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, doors: Sequence[tuple[str, ASGI]], start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]
+    ) -> None:
         self._doors = tuple(sorted(doors, key=lambda door: -len(door[0])))
         self._start = start
         self._stop = stop

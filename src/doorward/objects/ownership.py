@@ -12,6 +12,8 @@ from doorward.core.caller import Caller
 from doorward.core.errors import BadRequest, NotFound
 from doorward.store.objects import Objects
 
+_PAGE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -46,12 +48,15 @@ class Ownership:
     async def bind(self, object_id: str, kind: str, caller: Caller, provider_id: str, account_id: str | None) -> None:
         await self._objects.bind(object_id, kind, caller.owner, provider_id, account_id)
 
-    async def forget(self, object_id: str) -> None:
-        await self._objects.forget(object_id)
+    async def forget(self, caller: Caller, object_id: str) -> None:
+        await self._objects.forget(object_id, None if caller.is_admin else caller.owner)
 
     async def places(self, caller: Caller, kind: str) -> dict[Bound, set[str]]:
         """The owner's ids of a kind, by where they lie: what a list may show."""
         places: dict[Bound, set[str]] = {}
-        for row in await self._objects.of_owner(caller.owner, kind):
-            places.setdefault(Bound(row.provider_id, row.account_id), set()).add(row.id)
+        last = None
+        while page := await self._objects.of_owner(caller.owner, kind, limit=_PAGE, after=last):
+            for row in page:
+                places.setdefault(Bound(row.provider_id, row.account_id), set()).add(row.id)
+            last = page[-1]
         return places

@@ -59,7 +59,7 @@ class Catalog:
             found = tuple(
                 account
                 for account in self.accounts.values()
-                if account.provider_id == provider_id and account.owner in draws_on and account.is_active and account.key_set_at
+                if account.provider_id == provider_id and account.owner in draws_on and account.is_usable and account.key_set_at
             )
             if len(self._usable) < _REMEMBERED:
                 self._usable[wanted] = found

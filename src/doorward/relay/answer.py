@@ -149,7 +149,9 @@ async def _events(
     if not ends.complete:
         attempt.state = AttemptState.AMBIGUOUS
         attempt.reason = "the stream ended early"
-        raise UpstreamLost("The upstream's stream ended before the answer was complete. It may have been billed; nothing was sent again.")
+        raise UpstreamLost(
+            "The upstream's stream ended before the answer was complete. It may have been billed; nothing was sent again."
+        )
     attempt.state = AttemptState.DONE
     if ends.owes_done:
         yield DONE
@@ -187,4 +189,3 @@ class _End:
     @property
     def owes_done(self) -> bool:
         return self._kind in ("chat", "completion") and not self.done
-

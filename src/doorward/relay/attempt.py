@@ -70,7 +70,7 @@ class Sender:
             return exchange.body
         content_type = exchange.header(b"content-type") or b""
         if content_type.lower().startswith(b"multipart/form-data"):
-            return multipart.with_model(content_type.decode("latin-1"), exchange.body, plan.model or "")
+            return await multipart.with_model(content_type, exchange.body, plan.model or "")
         data = exchange.body.data
         if data is None:
             data = b"".join([chunk async for chunk in exchange.body.chunks()])

@@ -39,27 +39,29 @@ class Binding:
             return reply
         kind = _CREATES.get(endpoint.template) if exchange.method == "POST" else None
         if kind is not None:
-            reply.chunks = self._bind(reply, kind, caller, entry)
+            reply.chunks = self._bind(reply.chunks, reply.streamed, kind, caller, entry)
         elif exchange.method == "DELETE":
-            reply.chunks = self._forget(reply, exchange)
+            reply.chunks = self._forget(reply.chunks, exchange, caller)
         return reply
 
-    async def _bind(self, reply: Reply, kind: str, caller: Caller, entry: Entry) -> AsyncIterator[bytes]:
+    async def _bind(
+        self, chunks: AsyncIterator[bytes], streamed: bool, kind: str, caller: Caller, entry: Entry
+    ) -> AsyncIterator[bytes]:
         bound = False
         held = b""
-        async for chunk in reply.chunks:
+        async for chunk in chunks:
             if not bound and len(held) <= _LARGEST_ANSWER_BYTES:
-                found = _id_in_event(chunk) if reply.streamed else _id_in(held := held + chunk)
+                found = _id_in_event(chunk) if streamed else _id_in(held := held + chunk)
                 if found is not None:
                     last = entry.attempts[-1]
                     await self._ownership.bind(found, kind, caller, last.provider_id, last.account_id)
                     bound = True
             yield chunk
 
-    async def _forget(self, reply: Reply, exchange: Exchange) -> AsyncIterator[bytes]:
-        async for chunk in reply.chunks:
+    async def _forget(self, chunks: AsyncIterator[bytes], exchange: Exchange, caller: Caller) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
             yield chunk
-        await self._ownership.forget(exchange.path.rsplit("/", 1)[1])
+        await self._ownership.forget(caller, exchange.path.rsplit("/", 1)[1])
 
 
 def _id_in(body: bytes) -> str | None:

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import structlog
 
-from doorward.providers.catalog import OPENAI, Catalog
+from doorward.providers.catalog import OPENAI, Catalog, Fallback
 from doorward.providers.provider import Provider
 from doorward.store.accounts import Accounts
 from doorward.store.engine import Store
 from doorward.store.providers import Providers
-from doorward.store.routes import Routes
+from doorward.store.routes import Aliases, Routes
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,7 @@ class Catalogue:
         self._providers = Providers(store)
         self._accounts = Accounts(store)
         self._routes = Routes(store)
+        self._aliases = Aliases(store)
         self._refresh_s = refresh_s
         self._openai_base_url = openai_base_url
         self._allow_private = allow_private
@@ -47,8 +48,11 @@ class Catalogue:
         self._snapshot = Catalog(
             providers=[self._as_set(provider) for provider in await self._providers.all()],
             accounts=await self._accounts.all(),
-            aliases=await self._routes.aliases(),
-            fallbacks=await self._routes.all(),
+            aliases=await self._aliases.all(),
+            fallbacks=[
+                Fallback(rule.match, rule.fallbacks, rule.first_event_timeout_s, rule.idle_timeout_s, rule.rescue)
+                for rule in await self._routes.all()
+            ],
         )
         self.loaded = True
 

@@ -40,7 +40,9 @@ class Pipeline:
         """One call of `caller`; the reply must be read inside the block."""
         async with self.ledger.entry(caller, exchange, endpoint) as entry:
             if endpoint.objects == "later" and not caller.is_admin:
-                raise NotAvailableYet(f"{exchange.path} is not open to keys without admin scope yet: its objects cannot be kept apart.")
+                raise NotAvailableYet(
+                    f"{exchange.path} is not open to keys without admin scope yet: its objects cannot be kept apart."
+                )
             async with self.limits.slot(caller, exchange, entry):
                 if endpoint.kind == "models":
                     yield await self.models.reply(exchange, caller, ids.get("model"))

@@ -70,7 +70,12 @@ class Router:
         return Route(asked, plans, rule.rescue, has_fallback, limits, why=f"{why}, by route {rule.match}")
 
     def _without_model(self, catalog: Catalog, exchange: Exchange, caller: Caller, endpoint: Endpoint) -> Route:
-        if endpoint.bills != "free" and endpoint.objects == "none" and exchange.method == "POST" and endpoint.kind not in ("moderation", "image"):
+        if (
+            endpoint.bills != "free"
+            and endpoint.objects == "none"
+            and exchange.method == "POST"
+            and endpoint.kind not in ("moderation", "image")
+        ):
             raise BadRequest("You must say which model: the request has no `model`.", param="model")
         header = exchange.header(b"x-doorward-provider")
         named = header.decode("latin-1") if header is not None else None
@@ -85,7 +90,7 @@ class Router:
     def _pinned(self, catalog: Catalog, bound: Bound, asked: str | None, caller: Caller) -> Route:
         provider = catalog.providers.get(bound.provider_id)
         account = catalog.accounts.get(bound.account_id) if bound.account_id else None
-        usable = account is not None and account.owner in caller.draws_on and account.is_active
+        usable = account is not None and account.owner in caller.draws_on and account.is_usable
         if provider is None or (provider.needs_key and not usable):
             raise NotFound("The account that holds this object is no longer in use.")
         model = asked.removeprefix(provider.id + "/") if asked else None
