@@ -1,0 +1,165 @@
+"""Words and numbers of a text that fit a property: by its name, format, pattern and length."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any
+
+_CAPITAL = re.compile(r"\b[A-Z][^\W\d_]+(?:[ -][A-Z][^\W\d_]+)*")
+_QUOTED = re.compile(r"[\"“]([^\"”]{1,200})[\"”]")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_FIRST = (
+    "A An And Are Ask At By Call Can Could Did Do Does Find For From Get Give How I If In Is It Let Look Make My Now On Please "
+    "Reply Say Search Send Set Show Should Summarize Tell That The Then There These This Those Use Was We What When Where Which "
+    "Who Why Will With Would Write You Your Yes No"
+)
+_FIRST_WORDS = frozenset(_FIRST.split())
+
+FORMATS = {
+    "date-time": "2026-01-15T09:30:00Z",
+    "date": "2026-01-15",
+    "time": "09:30:00Z",
+    "duration": "PT15M",
+    "email": "someone@example.com",
+    "idn-email": "someone@example.com",
+    "hostname": "example.com",
+    "idn-hostname": "example.com",
+    "ipv4": "192.0.2.10",
+    "ipv6": "2001:db8::10",
+    "uri": "https://example.com/",
+    "iri": "https://example.com/",
+    "uri-reference": "/example",
+    "uuid": "6f1c1f5e-3a44-4c7e-9d58-2f0f6a1b7c90",
+    "json-pointer": "/example",
+    "regex": "^example$",
+}
+_FOUND_BY_FORMAT = {
+    "date": re.compile(r"\b\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])\b"),
+    "email": re.compile(r"\b[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\b"),
+    "uri": re.compile(r"https?://[^\s\"'<>)]+[^\s\"'<>).,;]"),
+}
+_WHOLE_TEXT = re.compile(
+    r"text|query|question|prompt|message|content|summary|input|reason|explanation|description|body|answer", re.I
+)
+
+
+def text_value(schema: dict[str, Any], name: str, text: str) -> str:
+    """A string for a property. The caller checks it; length bounds and patterns are met where that is possible."""
+    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
+    form = schema.get("format")
+    if isinstance(form, str) and form in FORMATS:
+        found = _FOUND_BY_FORMAT[form].search(text) if form in _FOUND_BY_FORMAT else None
+        return found[0] if found else FORMATS[form]
+    if isinstance(pattern := schema.get("pattern"), str):
+        return _matching(pattern, [*proper_names(text), *text.split(), FORMATS["date"], "example", "A", "1"], least, most)
+    value = _from_text(name, text)
+    while len(value) < least:
+        value = f"{value} {value}" if value else "x"
+    return value if most is None else value[: int(most)]
+
+
+def proper_names(text: str) -> list[str]:
+    """Capitalised words that do not just begin a sentence: `Paris`, `New York`."""
+    names: list[str] = []
+    for found in _CAPITAL.finditer(text):
+        words = found[0].split(" ")
+        while words and words[0] in _FIRST_WORDS:
+            words.pop(0)
+        if words:
+            names.append(" ".join(words))
+    return list(dict.fromkeys(names))
+
+
+def number_in(text: str, name: str, *, share: bool) -> float | int:
+    """A number of the text; a share of one for a confidence and the like when `share` is possible."""
+    if share and re.search(r"confidence|score|probab|likelihood|certainty|relevance", name, re.I):
+        return 0.9
+    found = _NUMBER.search(text)
+    if found is None or len(found[0]) > 15:
+        return 1
+    return float(found[0]) if "." in found[0] else int(found[0])
+
+
+def _from_text(name: str, text: str) -> str:
+    stripped = " ".join(text.split())
+    if name and (found := re.search(rf"\b{re.escape(name.replace('_', ' '))}\s*(?:is|=|:)\s*[\"“']?([^\W_][\w-]*)", text, re.I)):
+        return found[1]
+    if not _WHOLE_TEXT.search(name):
+        if found := _QUOTED.search(text):
+            return found[1]
+        if names := proper_names(text):
+            return names[0]
+    return stripped[:200] or name or "example"
+
+
+def _matching(pattern: str, candidates: list[str], least: int, most: int | None) -> str:
+    """A candidate that matches, else a string made from the pattern."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error:
+        return candidates[0] if candidates else ""
+    top = 10**6 if most is None else int(most)
+    for candidate in candidates:
+        if least <= len(candidate) <= top and compiled.search(candidate):
+            return candidate
+    # The parsed form of a pattern is in the standard library, though not among its documented parts.
+    parsed: Any = importlib.import_module("re._parser").parse(pattern)
+    made = "".join(_made(operation, argument, min(least, 64), parsed) for operation, argument in parsed)
+    return made + "x" * (least - len(made)) if len(made) < least and not pattern.endswith("$") else made
+
+
+def _made(operation: Any, argument: Any, least: int, parsed: Any) -> str:
+    """One node of a parsed pattern, written out. Look-arounds and anchors give nothing."""
+    match str(operation):
+        case "LITERAL":
+            return chr(argument)
+        case "NOT_LITERAL":
+            return "x" if argument != ord("x") else "y"
+        case "ANY":
+            return "x"
+        case "IN":
+            return _member(argument)
+        case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+            low, high, inner = argument
+            once = "".join(_made(op, arg, 0, parsed) for op, arg in inner)
+            wanted = max(low, 1 if low == 0 and least else low, least if least and len(parsed) <= 3 else 0)
+            return once * min(int(wanted), int(high))
+        case "SUBPATTERN":
+            return "".join(_made(op, arg, 0, parsed) for op, arg in argument[-1])
+        case "ATOMIC_GROUP":
+            return "".join(_made(op, arg, 0, parsed) for op, arg in argument)
+        case "BRANCH":
+            return "".join(_made(op, arg, 0, parsed) for op, arg in argument[1][0])
+        case _:
+            return ""
+
+
+def _member(choices: Any) -> str:
+    """One character of a class like ``[a-z0-9]`` or ``[^,]``."""
+    negated, tests = False, []
+    for operation, argument in choices:
+        match str(operation):
+            case "NEGATE":
+                negated = True
+            case "LITERAL":
+                tests.append((argument, argument))
+            case "RANGE":
+                tests.append(argument)
+            case "CATEGORY":
+                tests += _CATEGORIES.get(str(argument), [(ord("a"), ord("z"))])
+            case _:
+                continue
+    if not negated:
+        return chr(tests[0][0]) if tests else "x"
+    return next((c for c in "xyz0123456789_- ,.ABC" if not any(low <= ord(c) <= high for low, high in tests)), "\u00e9")
+
+
+_CATEGORIES = {
+    "CATEGORY_DIGIT": [(48, 57)],
+    "CATEGORY_SPACE": [(32, 32), (9, 13)],
+    "CATEGORY_WORD": [(97, 122), (48, 57), (65, 90), (95, 95)],
+    "CATEGORY_NOT_SPACE": [(97, 122)],
+    "CATEGORY_NOT_DIGIT": [(97, 122)],
+    "CATEGORY_NOT_WORD": [(45, 45)],
+}

@@ -1,0 +1,48 @@
+"""Any ASGI app on a real socket, in the test's own event loop.
+
+async with serving(app) as base_url: ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+from doorward.simulator.serve import HoldableProtocol
+
+
+@asynccontextmanager
+async def serving(app: Any, **settings: Any) -> AsyncIterator[str]:
+    """`http://127.0.0.1:<port>` of the running app; closed with all its connections on leaving."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(512)
+    options = {"http": HoldableProtocol, "ws": "none", "lifespan": "off", "log_config": None, "access_log": False, **settings}
+    config = uvicorn.Config(app, timeout_graceful_shutdown=1, **options)
+    server = _Quiet(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if running.done():
+                running.result()
+                raise RuntimeError("the server ended before it listened")
+            await asyncio.sleep(0.005)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = server.force_exit = True
+        await running
+        listener.close()
+
+
+class _Quiet(uvicorn.Server):
+    """Signals stay with pytest."""
+
+    def capture_signals(self) -> Any:
+        from contextlib import nullcontext
+
+        return nullcontext()
