@@ -60,6 +60,11 @@ class Attempt:
     held: Nanos | None = None
     """What was reserved for this attempt, its worst case; `None` = nothing was held."""
 
+    @property
+    def may_be_billed(self) -> bool:
+        """It was sent, and no complete answer said that it was refused."""
+        return self.state not in NOT_BILLED and (self.status is None or self.status < 300)
+
 
 class Tap(Protocol):
     """Listens to one attempt's answer. `relay.meter` has the implementation."""
@@ -120,7 +125,7 @@ class Entry:
         """Sum over the attempts that were billed; `None` as soon as one of them has no known price."""
         total = 0
         for attempt in self.attempts:
-            if attempt.state in NOT_BILLED:
+            if not attempt.may_be_billed:
                 continue
             if attempt.cost is None:
                 return None

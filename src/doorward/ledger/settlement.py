@@ -15,7 +15,7 @@ import msgspec
 from doorward.core.errors import DoorwardError
 from doorward.core.money import Nanos
 from doorward.core.usage import Source, Usage
-from doorward.ledger.entry import NOT_BILLED, Attempt, AttemptState, Entry
+from doorward.ledger.entry import Attempt, AttemptState, Entry
 from doorward.store.call_rows import AttemptRow, CallRow, Settled
 from doorward.wire.endpoints import Endpoint
 
@@ -111,15 +111,18 @@ def settle(
 ) -> Settled:
     """The call's terminal row and its attempts'. Charges what was sent and not metered."""
     for attempt in entry.attempts:
-        if attempt.state not in NOT_BILLED and (attempt.usage is None or (attempt.cost is None and attempt.price_version is None)):
+        if attempt.may_be_billed and (attempt.usage is None or (attempt.cost is None and attempt.price_version is None)):
             charge_unknown(entry, attempt, endpoint, prices)
     rows = [_attempt_row(entry, attempt) for attempt in entry.attempts]
-    billed = [row for row, attempt in zip(rows, entry.attempts, strict=True) if attempt.state not in NOT_BILLED]
+    billed = [row for row, attempt in zip(rows, entry.attempts, strict=True) if attempt.may_be_billed]
     last = entry.attempts[-1] if entry.attempts else None
     caller, asks = entry.caller, entry.exchange.asks
     if isinstance(error, DoorwardError):
-        entry.status = entry.status or error.status
         entry.error_code = entry.error_code or error.code
+    if entry.status is None:
+        # once a byte has gone out its status has too, whatever went wrong later
+        answered = last is not None and (entry.first_byte_s is not None or error is None)
+        entry.status = last.status if last is not None and answered else getattr(error, "status", None)
     call = CallRow(
         id=entry.id,
         process=process,
@@ -159,7 +162,7 @@ def settle(
 
 def _attempt_row(entry: Entry, attempt: Attempt) -> AttemptRow:
     usage = attempt.usage or Usage()
-    billed = attempt.state not in NOT_BILLED
+    billed = attempt.may_be_billed
     return AttemptRow(
         call_id=entry.id,
         number=attempt.number,
