@@ -67,6 +67,13 @@ class ModelFacts:
             found = self.models.get(_SNAPSHOT.sub("", name), self.unlisted)
         return found
 
+    def fee_of(self, tool: str) -> int | None:
+        """Nano-dollars of one call of a hosted tool, 0 for one without a fee; `None`: unknown. Dated names take their base's."""
+        if tool in self.free_tools or tool in self.local_tools:
+            return 0
+        name = next((name for name in self.tool_nanos if tool.startswith(name)), None)
+        return self.tool_nanos[name] if name is not None else None
+
     def known_no_larger(self, fallback: str, model: str) -> bool:
         """Both windows are known and the fallback's is not larger: a context-length error will come again (R31)."""
         there, here = self.of(fallback).window, self.of(model).window

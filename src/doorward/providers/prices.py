@@ -107,6 +107,7 @@ class Prices:
         """From the settings; stored ones take precedence."""
         self._stored: list[Override] = []
         self._cards: dict[tuple[str, str, str | None], Card | None] = {}
+        self._reach: dict[tuple[str, str | None, str | None], list[Card]] = {}
         self._minute = -1
         self._images: dict[str, dict[tuple[str, str], int]] = {
             model: {key: grains_of(usd, 1) for key, usd in rows.items()} for model, rows in facts.image_usd.items()
@@ -125,7 +126,7 @@ class Prices:
         found = list(stored)
         if found != self._stored:
             self._stored = found
-            self._cards.clear()
+            self._forget()
 
     def cost(self, price_list: str, model: str | None, kind: str, usage: Usage) -> Priced:
         """A call's cost. `kind` is `Endpoint.kind`; an endpoint whose `bills` is ``free`` need not ask."""
@@ -157,15 +158,22 @@ class Prices:
         """The rates in force, or `None`: the model, or its tier, is not listed."""
         if not model:
             return None
-        minute = int(self._clock.wall() // 60)
-        if minute != self._minute or len(self._cards) > _REMEMBERED:
-            # dates and hours of the day move prices; model names come from clients, so they are bounded
-            self._minute = minute
-            self._cards.clear()
+        self._freshen()
         wanted = (price_list, model, tier)
         if wanted not in self._cards:
             self._cards[wanted] = self._card(price_list, model, tier)
         return self._cards[wanted]
+
+    def _freshen(self) -> None:
+        """Dates and hours of the day move prices; model names come from clients, so they are bounded."""
+        minute = int(self._clock.wall() // 60)
+        if minute != self._minute or len(self._cards) > _REMEMBERED:
+            self._minute = minute
+            self._forget()
+
+    def _forget(self) -> None:
+        self._cards.clear()
+        self._reach.clear()
 
     def _card(self, price_list: str, model: str, tier: str | None) -> Card | None:
         name = model.lower()
@@ -206,26 +214,32 @@ class Prices:
         ``auto``, and saying nothing, leave the choice to the upstream project's settings; any
         other tier may be served as the standard one.
         """
+        self._freshen()
+        wanted = (price_list, model, asked_tier)
+        if wanted not in self._reach:
+            if len(self._reach) > _REMEMBERED:
+                self._reach.clear()
+            self._reach[wanted] = self._reachable(price_list, model, asked_tier)
+        return self._reach[wanted]
+
+    def _reachable(self, price_list: str, model: str | None, asked_tier: str | None) -> list[Card]:
         standard = self.card(price_list, model)
         if standard is None or model is None:
             return []
-        if asked_tier in ("default", "standard"):
-            return [standard]
         row: Model | None = self.table.find(price_list, model)
         listed = row.tier_names if row is not None else ()
-        if asked_tier in STANDARD_TIERS:
-            tiers: Iterable[str] = (tier for tier in listed if tier not in DISCOUNTED_TIERS)
+        if asked_tier in ("default", "standard"):
+            tiers: Iterable[str] = ()
+        elif asked_tier in STANDARD_TIERS:
+            tiers = (tier for tier in listed if tier not in DISCOUNTED_TIERS)
         elif asked_tier in listed:
-            tiers = (asked_tier,) if asked_tier is not None else ()
+            tiers = (asked_tier,)
         elif asked_tier in DISCOUNTED_TIERS:
             tiers = ()
         else:
             return []
-        cards = [standard]
-        for tier in tiers:
-            if (card := self.card(price_list, model, tier)) is not None:
-                cards.append(card)
-        return cards
+        dearer = (self.card(price_list, model, tier) for tier in tiers)
+        return [standard, *(card for card in dearer if card is not None)]
 
 
 def _covers(pattern: str, name: str) -> bool:

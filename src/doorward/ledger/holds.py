@@ -1,0 +1,189 @@
+"""The worst case of a call, in nano-dollars: what a budget reserves before anything is sent (R33). Pure.
+
+    input   UTF-8 bytes of the body bound its tokens if all input is in the body, else the model's window;
+            an exact count + 2 % + 64 where the bound alone would refuse
+    output  the body's limit × n, else the model's largest output × n (unknown: `DOORWARD_MAX_OUTPUT_TOKENS`)
+    prices  the dearest tier that the request can reach; the dearest kind of token that the body can hold
+    tools   the fee of a hosted tool × `max_tool_calls`; each of its calls may read the window once more
+
+What has no bound is refused with `cost_unbounded`, naming the field. A hold is the worst over a
+route's plans, because any of them may be the one that is billed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doorward.core.errors import CostUnbounded
+from doorward.core.money import Nanos
+from doorward.ledger.demand import Demand
+from doorward.providers.model_facts import Facts
+from doorward.providers.price_card import Card, Unpriced
+from doorward.providers.price_table import GRAINS_PER_NANO, nanos_up
+from doorward.providers.prices import FREE_KINDS, FREE_LISTS, Prices, price_list_of
+from doorward.providers.route import Plan, Route
+
+OVERHEAD_TOKENS = 64
+"""Tokens that a provider writes around a prompt."""
+SPEECH_CHARS = 4096
+"""Longest text of one speech call."""
+LEAST_AUDIO_BYTES_PER_S = 250
+"""A third of Opus's lowest bit rate: a file cannot hold more seconds of speech than its bytes over this."""
+UNPRICED = "is not known, so it cannot be used under a budget. An admin can set it: doorward price set"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Settings of a hold."""
+
+    max_output_tokens: int = 32_768
+    assume_usd_mtok_nanos: int | None = None
+    """Nano-dollars for a million tokens of a model whose price is not known; `None`: such calls are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    nanos: Nanos
+    how: str
+    """One line for "why?"."""
+
+
+def hold_for(demand: Demand, route: Route, prices: Prices, bounds: Bounds, *, counted: int | None = None) -> Hold:
+    """The worst over the route's plans. `counted`: exact input tokens. Raises `CostUnbounded`."""
+    worst: Hold | None = None
+    for plan in route.plans:
+        hold = _of_plan(demand, plan, prices, bounds, counted)
+        if worst is None or hold.nanos > worst.nanos:
+            worst = hold
+    return worst or Hold(Nanos(0), "nothing is sent")
+
+
+def _of_plan(demand: Demand, plan: Plan, prices: Prices, bounds: Bounds, counted: int | None) -> Hold:
+    price_list = price_list_of(plan.provider)
+    if demand.kind in FREE_KINDS or price_list in FREE_LISTS:
+        return Hold(Nanos(0), "free")
+    facts = prices.facts.of(plan.model)
+    reading = _Reading(demand, facts, prices, bounds, counted)
+    cards = prices.reachable(price_list, plan.model, demand.service_tier)
+    if not cards:
+        return _assumed(reading, plan, bounds)
+    try:
+        grains, how = max(reading.worst(card) for card in cards)
+    except Unpriced as unknown:
+        if bounds.assume_usd_mtok_nanos is None:
+            raise CostUnbounded(f"The price of this call {UNPRICED}. ({unknown})", param="model") from None
+        return _assumed(reading, plan, bounds)
+    return Hold(Nanos(nanos_up(grains)), f"{plan.model}: {how}")
+
+
+def _assumed(reading: _Reading, plan: Plan, bounds: Bounds) -> Hold:
+    if bounds.assume_usd_mtok_nanos is None:
+        raise CostUnbounded(f"The price of {plan.model or 'this call'} {UNPRICED}.", param="model")
+    tokens = reading.input_tokens() + reading.output_tokens()
+    return Hold(Nanos(-(-tokens * bounds.assume_usd_mtok_nanos // 1_000_000)), f"{plan.model}: {tokens} tokens at an assumed price")
+
+
+class _Reading:
+    """One demand read for one model."""
+
+    def __init__(self, demand: Demand, facts: Facts, prices: Prices, bounds: Bounds, counted: int | None) -> None:
+        self.demand = demand
+        self.facts = facts
+        self.prices = prices
+        self.bounds = bounds
+        self.counted = counted
+
+    def worst(self, card: Card) -> tuple[int, str]:
+        """Grains of the dearest bill, and how it comes about. Raises `Unpriced`, `CostUnbounded`."""
+        demand = self.demand
+        if "unread" in card.rates:
+            raise Unpriced(f"{card.model} bills units that no answer tells apart")
+        if self.searches() and "web_searches_kcount" not in card.rates:
+            raise Unpriced(f"{card.model} has no price for web searches")
+        fees = GRAINS_PER_NANO * self.tool_fees() + (card.rates["requests_kcount"][0][1] if "requests_kcount" in card.rates else 0)
+        match demand.kind:
+            case "image":
+                return fees + self._image(card), f"{demand.n} image(s) of {demand.size or 'any size'}"
+            case "speech" if "input_mchars" in card.rates:
+                characters = min(demand.input_bytes, SPEECH_CHARS)
+                return fees + characters * card.rates["input_mchars"][0][1], f"{characters} characters"
+            case "transcript" if "audio_hours" in card.rates:
+                seconds = -(-demand.input_bytes // LEAST_AUDIO_BYTES_PER_S)
+                return fees + seconds * 1_000_000 * card.rates["audio_hours"][0][1], f"{seconds} s of sound at most"
+            case "chat" | "completion" | "responses" | "embedding" | "speech" | "transcript":
+                return self._tokens(card, fees)
+            case _:
+                raise CostUnbounded("The cost of this endpoint has no bound.", param="endpoint")
+
+    def _tokens(self, card: Card, fees: int) -> tuple[int, str]:
+        demand = self.demand
+        reads = self.input_tokens()
+        heard = demand.hears or (demand.kind == "transcript" and "input_audio_mtok" in card.rates)
+        rate = card.dearest_input(reads, sound=heard, images=demand.images > 0)
+        rounds = 1 + self.tool_calls()
+        grains = fees + reads * rounds * rate
+        if demand.kind == "embedding":
+            return grains, f"{reads} tokens in"
+        writes = self.output_tokens()
+        return grains + writes * card.dearest_output(reads, sound=demand.speaks), f"{reads * rounds} tokens in, {writes} out"
+
+    def input_tokens(self) -> int:
+        """Of one turn. Nothing reads more than the window, whatever the body's size."""
+        demand, window = self.demand, self.facts.window
+        if demand.kind == "transcript":
+            return window if window is not None else demand.input_bytes
+        if demand.by_reference is not None or self.tool_calls():
+            if window is None:
+                raise CostUnbounded(
+                    "Input that is not in the body has no bound, because the model's context window is not known.",
+                    param=demand.by_reference or "tools",
+                )
+            return window
+        if self.counted is not None and demand.countable:
+            tokens = self.counted + -(-self.counted * 2 // 100) + OVERHEAD_TOKENS
+        else:
+            tokens = demand.input_bytes + demand.images * self.facts.image_tokens + OVERHEAD_TOKENS
+        # several texts in one embedding or completion call may each fill a window
+        return min(tokens, window) if window is not None and demand.kind in ("chat", "responses") else tokens
+
+    def output_tokens(self) -> int:
+        limit = self.demand.output_limit
+        if limit is None:
+            limit = self.facts.max_output if self.facts.max_output is not None else self.bounds.max_output_tokens
+        return limit * self.demand.n + self.demand.extra_output
+
+    def tool_calls(self) -> int:
+        """Calls of hosted tools in one response; each is followed by one more turn of the model."""
+        demand = self.demand
+        known = self.prices.facts
+        hosted = [tool for tool in demand.tools if tool not in known.local_tools]
+        if not hosted:
+            return 0
+        for tool in hosted:
+            if known.fee_of(tool) is None:
+                raise CostUnbounded(f"The tool {tool!r} has no fee that bounds its cost.", param="tools")
+        if demand.max_tool_calls is None:
+            raise CostUnbounded("Hosted tools may be called without end: set max_tool_calls.", param="max_tool_calls")
+        return max(0, demand.max_tool_calls)
+
+    def tool_fees(self) -> int:
+        """Nano-dollars."""
+        known = self.prices.facts
+        calls = self.tool_calls()
+        dearest = max((known.fee_of(tool) or 0 for tool in self.demand.tools), default=0)
+        return calls * dearest + self.searches() * (known.fee_of("web_search") or 0)
+
+    def searches(self) -> int:
+        """Web searches of a chat call: the models for it make one in each."""
+        return 1 if self.demand.kind == "chat" and (self.demand.searches or self.facts.searches) else 0
+
+    def _image(self, card: Card) -> int:
+        demand = self.demand
+        piece = card.dearest_image(demand.size, demand.quality)
+        if piece is not None:
+            return demand.n * piece
+        if self.facts.max_output is None:
+            raise CostUnbounded("The size of an image in tokens is not known for this model.", param="model")
+        reads = min(demand.input_bytes, 32_000) + demand.images * self.facts.image_tokens + OVERHEAD_TOKENS
+        writes = (self.facts.max_output + demand.extra_output) * demand.n
+        return reads * card.dearest_input(reads, sound=False, images=True) + writes * card.dearest_output(reads, sound=False)
