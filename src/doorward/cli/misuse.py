@@ -60,4 +60,6 @@ def _of_parameter(error: typer.BadParameter) -> tuple[str, str]:
     name = parameter.get_error_hint().strip("'\"") if parameter.param_type_name == "option" else (parameter.name or "").upper()
     if not error.message:
         return f"{name} is missing", "This command needs it."
-    return f"{name} is not accepted", f"It must be of the form: {parameter.type.name}."
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    wanted = "a whole number" if kind is int else "a number" if kind is float else "a value that fits"
+    return f"{name} is not accepted", f"It must be {wanted}, within its bounds."

@@ -32,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
         # The reader of a pipe has gone (`doorward key list | head`): nothing is left to say, and to nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the outermost boundary: anything becomes three lines
         if terminal.debug:
             traceback.print_exc()
         failure = _failure_of(error)

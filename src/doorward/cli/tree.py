@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from doorward.cli.misuse import unknown_command
 
+
 @dataclass(frozen=True, slots=True)
 class Branch:
     """One noun or verb after `doorward`. `module` holds its Typer app, named `app`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Row, bindparam, func, or_, select, update
+from sqlalchemy import Row, bindparam, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -46,6 +46,13 @@ class KeyRow:
     def is_valid(self, now_s: float) -> bool:
         """`now_s` in unix seconds."""
         return self.revoked_at is None and (self.expires_at is None or now_s < self.expires_at)
+
+
+class KeyFields(TypedDict, total=False):
+    """What may be changed; powers never are: make another key."""
+
+    label: str
+    expires_at: float | None
 
 
 KeyRows = list[KeyRow]
@@ -117,6 +124,16 @@ class ClientKeys:
         sooner = func.min if self._store.dialect == "sqlite" else func.least
         expires = sooner(func.coalesce(client_keys.c.expires_at, when), when)
         return await self._update(public_id, owner_user_id, within, {"expires_at": expires})
+
+    async def change(self, public_id: str, within: AsyncConnection | None = None, **fields: Unpack[KeyFields]) -> KeyRow:
+        return await self._update(public_id, None, within, {"public_id": public_id, **fields})
+
+    async def remove(self, public_id: str, within: AsyncConnection | None = None) -> None:
+        """The row and with it the hash: afterwards the key was never one of ours."""
+        async with self._store.writing(within) as connection:
+            result = await connection.execute(delete(client_keys).where(client_keys.c.public_id == public_id))
+            if result.rowcount == 0:
+                raise NotFound(f"There is no client key {public_id!r}")
 
     async def touch_many(self, used: Mapping[str, float]) -> None:
         """Public id -> when it was last used; one transaction, and an older time never overwrites a newer."""

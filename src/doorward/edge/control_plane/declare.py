@@ -22,7 +22,11 @@ from starlette.types import Message, Receive
 
 from doorward.core.caller import Caller, Scope
 from doorward.core.errors import BadRequest, BodyTooLarge, Forbidden, Unauthenticated
+from doorward.edge.control_plane.fields import ErrorAnswer
 from doorward.edge.control_plane.parts import Parts
+from doorward.edge.control_plane.record import record
+from doorward.edge.origin import check_write
+from doorward.identity.custody import Custody, require_mode
 
 Auth = Literal["public", "key", "session", "either"]
 """Who may come: anybody, a client key, a session's cookie, or one of the two."""
@@ -42,15 +46,28 @@ class Declaration:
     body_cap_bytes: int
     metered: bool
     """The route makes upstream calls that cost money, and writes ledger rows for them."""
+    modes: frozenset[Custody] | None
+    """Custody modes in which the route exists; elsewhere it is a 404 `not_in_this_mode`, whoever asks."""
+    audits_itself: bool
+    """Its change and its audit row are one transaction; other writes get a row once they succeeded."""
 
 
-def declared(*, auth: Auth, scope: Scope | None = None, body_cap_bytes: int = 0, metered: bool = False) -> Callable[[F], F]:
+def declared(
+    *,
+    auth: Auth,
+    scope: Scope | None = None,
+    body_cap_bytes: int = 0,
+    metered: bool = False,
+    modes: Iterable[Custody] | None = None,
+    audits_itself: bool = False,
+) -> Callable[[F], F]:
     """`scope=None`: any authenticated caller. `body_cap_bytes=0`: the route takes no body."""
     if auth == "public" and scope is not None:
         raise Undeclared("a public route cannot ask for a scope")
 
     def mark(endpoint: F) -> F:
-        endpoint.__declaration__ = Declaration(auth, scope, body_cap_bytes, metered)  # type: ignore[attr-defined]  # functions take attributes
+        declaration = Declaration(auth, scope, body_cap_bytes, metered, frozenset(modes) if modes else None, audits_itself)
+        endpoint.__declaration__ = declaration  # type: ignore[attr-defined]  # functions take attributes
         return endpoint
 
     return mark
@@ -64,6 +81,8 @@ class Guarded(APIRoute):
         if not isinstance(declaration, Declaration):
             raise Undeclared(f"{path}: declare authentication, scope, body cap and metering with @declared")
         self.declaration: Declaration = declaration
+        security: list[dict[str, list[str]]] = [] if declaration.auth == "public" else [{"clientKey": []}]
+        options["openapi_extra"] = {"security": security}
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -71,17 +90,26 @@ class Guarded(APIRoute):
 
         async def guarded(request: Request) -> Response:
             parts: Parts = request.app.state.parts
+            if parts.desk is not None:
+                require_mode(parts.desk.custody, self.declaration.modes)
             if self.declaration.auth != "public":
                 request.state.caller = await _admitted(parts, request, self.declaration)
             body = await _read_capped(request, self.declaration.body_cap_bytes)
-            return await handler(Request(request.scope, _replay(body, request.receive)))
+            response = await handler(Request(request.scope, _replay(body, request.receive)))
+            if parts.desk is not None and not self.declaration.audits_itself:
+                await record(parts.desk.audit, parts.peers, request, self.path, response.status_code)
+            return response
 
         return guarded
 
 
 def router(noun: str) -> APIRouter:
     """A router whose routes are guarded; `noun` groups them in the OpenAPI document."""
-    return APIRouter(route_class=Guarded, tags=[noun])
+    refusals: dict[int | str, dict[str, Any]] = {
+        "4XX": {"model": ErrorAnswer, "description": "Refused: the message says what to do"},
+        "5XX": {"model": ErrorAnswer, "description": "Doorward or an upstream failed"},
+    }
+    return APIRouter(route_class=Guarded, tags=[noun], responses=refusals)
 
 
 def all_declared(routes: Iterable[BaseRoute]) -> None:
@@ -93,13 +121,13 @@ def all_declared(routes: Iterable[BaseRoute]) -> None:
 
 async def _admitted(parts: Parts, request: Request, declaration: Declaration) -> Caller:
     sessions = declaration.auth in ("session", "either")
-    from_addr = request.client.host if request.client else ""
+    from_addr = parts.peers.address(request.scope.get("client"), request.scope["headers"])
     caller = await parts.credentials.resolve(request.scope["headers"], sessions=sessions, from_addr=from_addr)
+    if parts.desk is not None:
+        check_write(request.method, request.scope["headers"], parts.desk.site, parts.desk.custody, caller)
     if declaration.auth == "session" and caller.session_id is None:
         raise Unauthenticated("Sign in to use this feature")
     if declaration.auth == "key" and caller.key_id is None:
-        raise Unauthenticated("Send a client key as Authorization: Bearer dw-...")
-    if caller.is_anonymous and caller.session_id is None:
         raise Unauthenticated("Send a client key as Authorization: Bearer dw-...")
     if declaration.scope is not None and declaration.scope not in caller.scopes:
         raise Forbidden(f"This needs the scope {declaration.scope}. Use a key made with --scope {declaration.scope}.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -36,8 +37,18 @@ def _refuse(value: object) -> object:
 SecretIn = Annotated[Secret, _AsSecret]
 """An upstream key in a request."""
 
-Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""A short line for people: no control characters, so that it cannot forge a log line or a table row."""
+_NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def _one_line(text: str) -> str:
+    """Control characters and marks that turn the writing direction can forge a log line or a table's row."""
+    if _NOT_IN_A_LINE.search(text) or not text.strip():
+        raise ValueError("must be one line of visible text")
+    return text.strip()
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+"""A short line for people."""
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 """An id that people choose."""
@@ -61,3 +72,16 @@ class Answer(BaseModel):
 class Deleted(Answer):
     id: str
     deleted: bool = True
+
+
+class ErrorBody(BaseModel):
+    """What went wrong, in OpenAI's shape."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorAnswer(BaseModel):
+    error: ErrorBody

@@ -1,0 +1,159 @@
+"""`/api/v1/keys`: client keys, for applications (R14). The key itself is in one answer only: the one that made it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from doorward.core.caller import Scope
+from doorward.core.errors import NotFound
+from doorward.core.secret import Secret
+from doorward.edge.control_plane.caller import Calling, HasParts
+from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
+from doorward.edge.control_plane.fields import Answer, Body, Deleted, Text
+from doorward.edge.keysmith import MOST_OVERLAP_S, Wish
+from doorward.edge.provider_form import models as checked_models
+from doorward.store.client_keys import KeyRow
+
+routes = router("keys")
+
+Models = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=200)]
+ShareName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+UnixTime = Annotated[float, Field(gt=0, lt=1e11, description="Unix seconds.")]
+
+
+class KeyOut(Answer):
+    id: str = Field(description="The public part of the key.")
+    label: str
+    scopes: list[Scope]
+    share_as: str | None = Field(description="Keys with one name share their objects.")
+    models: list[str] | None = Field(description="Models it may use; null: all.")
+    state: Literal["active", "expired", "revoked"]
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+    last_used_at: float | None
+    rotated_from: str | None = Field(description="The key that this one replaces.")
+
+
+class NewKeyOut(KeyOut):
+    key: str = Field(description="The whole key, shown this once.")
+
+
+class KeyList(Answer):
+    data: list[KeyOut]
+
+
+class KeyIn(Body):
+    label: Text
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)] = Field(["call"])
+    share_as: ShareName | None = None
+    models: Models | None = None
+    expires_at: UnixTime | None = None
+
+
+class KeyChange(Body):
+    """Fields that are left out stay as they are; `expires_at: null` makes the key last."""
+
+    label: Text | None = None
+    expires_at: UnixTime | None = None
+
+
+class Rotation(Body):
+    overlap_s: Annotated[float, Field(ge=0, le=MOST_OVERLAP_S)] = Field(
+        0, description="How long the old key stays good, in seconds."
+    )
+
+
+@routes.get("/api/v1/keys")
+@declared(auth="either", scope="admin")
+async def list_keys(parts: HasParts) -> KeyList:
+    """All client keys, the newest first."""
+    now_s = parts.clock.wall()
+    return KeyList(data=[KeyOut(**_shown(row, now_s)) for row in await parts.client_keys.list()])
+
+
+@routes.post("/api/v1/keys", status_code=201)
+@declared(auth="either", scope="admin", body_cap_bytes=JSON_CAP_BYTES)
+async def make_key(parts: HasParts, caller: Calling, wish: KeyIn) -> NewKeyOut:
+    """Make a client key. Its scopes cannot exceed those of the key that asks."""
+    row, key = await parts.keysmith.make(
+        Wish(
+            label=wish.label,
+            scopes=tuple(dict.fromkeys(wish.scopes)),
+            share_as=wish.share_as,
+            models=None if wish.models is None else checked_models(wish.models),
+            expires_at=wish.expires_at,
+        ),
+        caller.scopes,
+    )
+    return _new(parts, row, key)
+
+
+@routes.get("/api/v1/keys/{key_id}")
+@declared(auth="either", scope="admin")
+async def get_key(parts: HasParts, key_id: str) -> KeyOut:
+    """One client key, without the key."""
+    row = await parts.client_keys.by_public_id(key_id)
+    if row is None:
+        raise NotFound("There is no such client key.")
+    return KeyOut(**_shown(row, parts.clock.wall()))
+
+
+@routes.patch("/api/v1/keys/{key_id}")
+@declared(auth="either", scope="admin", body_cap_bytes=JSON_CAP_BYTES)
+async def change_key(parts: HasParts, key_id: str, wish: KeyChange) -> KeyOut:
+    """Change label or expiry."""
+    sets_expiry = "expires_at" in wish.model_fields_set
+    row = await parts.keysmith.change(key_id, label=wish.label, expires_at=wish.expires_at, sets_expiry=sets_expiry)
+    parts.credentials.forget(key_id)
+    return KeyOut(**_shown(row, parts.clock.wall()))
+
+
+@routes.post("/api/v1/keys/{key_id}/revoke")
+@declared(auth="either", scope="admin")
+async def revoke_key(parts: HasParts, key_id: str) -> KeyOut:
+    """End a key. It is refused here at once, and by every other process within 5 s."""
+    row = await parts.client_keys.revoke(key_id)
+    parts.credentials.forget(key_id)
+    return KeyOut(**_shown(row, parts.clock.wall()))
+
+
+@routes.post("/api/v1/keys/{key_id}/rotate", status_code=201)
+@declared(auth="either", scope="admin", body_cap_bytes=JSON_CAP_BYTES)
+async def rotate_key(parts: HasParts, caller: Calling, key_id: str, wish: Rotation) -> NewKeyOut:
+    """Make a successor with the same powers; the old key stays good for `overlap_s` seconds."""
+    row, key = await parts.keysmith.rotate(key_id, wish.overlap_s, caller.scopes)
+    parts.credentials.forget(key_id)
+    return _new(parts, row, key)
+
+
+@routes.delete("/api/v1/keys/{key_id}")
+@declared(auth="either", scope="admin")
+async def purge_key(parts: HasParts, key_id: str) -> Deleted:
+    """Delete a key and its row."""
+    await parts.keysmith.purge([key_id])
+    parts.credentials.forget(key_id)
+    return Deleted(id=key_id)
+
+
+def _new(parts: HasParts, row: KeyRow, key: Secret) -> NewKeyOut:
+    return NewKeyOut(**_shown(row, parts.clock.wall()), key=key.reveal().decode())
+
+
+def _shown(row: KeyRow, now_s: float) -> dict[str, object]:
+    state = "revoked" if row.revoked_at is not None else "active" if row.is_valid(now_s) else "expired"
+    return {
+        "id": row.public_id,
+        "label": row.label,
+        "scopes": list(row.scopes),
+        "share_as": row.share_as,
+        "models": None if row.models is None else list(row.models),
+        "state": state,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "revoked_at": row.revoked_at,
+        "last_used_at": row.last_used_at,
+        "rotated_from": row.rotated_from,
+    }

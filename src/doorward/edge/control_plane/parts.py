@@ -1,0 +1,38 @@
+"""What the control plane is handed. There is no vault among it: keys go in through the custodian, and nothing brings one out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from doorward.core.clock import Clock
+from doorward.edge.custodian import Custodian
+from doorward.edge.keysmith import Keysmith
+from doorward.edge.peer import Peers
+from doorward.edge.trial import Tried
+from doorward.identity.credentials import Credentials
+from doorward.identity.desk import Desk
+from doorward.store.accounts import Accounts
+from doorward.store.client_keys import ClientKeys
+from doorward.store.providers import Providers
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    providers: Providers
+    accounts: Accounts
+    client_keys: ClientKeys
+    custodian: Custodian
+    keysmith: Keysmith
+    credentials: Credentials
+    peers: Peers
+    clock: Clock
+    changed: Callable[[], None]
+    """Providers or accounts are other than before: the relay reads them again at once."""
+    try_account: Callable[[str], Awaitable[Tried]]
+    """Account id -> what its key can do now. Goes out through the relay's own transport."""
+    version: str
+    allow_private: bool = False
+    """Settings let every provider be on a private network."""
+    desk: Desk | None = None
+    """Users, sessions and the audit chain; `None`: client keys alone, as in tests of other nouns."""

@@ -1,0 +1,47 @@
+"""The control plane, put together: every noun's routes, errors in one shape, nothing undeclared."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+from doorward.edge.control_plane import accounts, errors, keys, me, providers
+from doorward.edge.control_plane.declare import all_declared, declared, router
+from doorward.edge.control_plane.parts import Parts
+
+PREFIX = "/api/v1"
+
+SCHEMES = {
+    "clientKey": {"type": "http", "scheme": "bearer", "description": "A client key, dw-..., with the scope that the route needs."}
+}
+
+document = router("document")
+
+
+@document.get("/api/v1/openapi.json", include_in_schema=False)
+@declared(auth="public")
+async def openapi(request: Request) -> JSONResponse:
+    """This document."""
+    described = dict(request.app.openapi())
+    described["components"] = {**described["components"], "securitySchemes": SCHEMES}
+    return JSONResponse(described)
+
+
+def control_plane(parts: Parts) -> errors.ControlPlane:
+    """An ASGI app for everything below `/api/v1`. Raises `Undeclared` for a route that does not say who may use it."""
+    app = errors.ControlPlane(
+        title="Doorward",
+        version=parts.version,
+        description="The control plane: providers, accounts, client keys.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.parts = parts
+    errors.install(app)
+    for noun in (me, providers, accounts, keys):
+        app.router.routes.extend(noun.routes.routes)
+    app.router.routes.extend(document.routes)
+    all_declared(app.router.routes)
+    return app
