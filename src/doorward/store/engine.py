@@ -158,6 +158,9 @@ def _engine(address: Address, *, reads: bool) -> AsyncEngine:
         if reads:
             options["isolation_level"] = "AUTOCOMMIT"
             arguments["server_settings"]["default_transaction_read_only"] = "on"
+    if reads:
+        # autocommitted reads leave nothing to roll back, and a roll-back costs a trip to the driver
+        options["pool_reset_on_return"] = None
     engine = create_async_engine(address.url, connect_args=arguments, **options)
     if address.dialect == "sqlite":
         _tune_sqlite(engine, reads=reads)
