@@ -72,8 +72,12 @@ def forward(headers: Headers) -> list[Header]:
     kept: list[Header] = []
     for name, value in headers:
         lower = name.lower()
-        if lower in REQUEST and lower not in named:
-            kept.append((lower, value))
+        if lower not in REQUEST or lower in named:
+            continue
+        if lower == b"content-type" and any(other == lower for other, _ in kept):
+            # We would read the body by the one and the upstream by the other.
+            raise BadRequest("The Content-Type header stands twice; send it once.", param="content-type")
+        kept.append((lower, value))
     return kept
 
 

@@ -1,0 +1,232 @@
+"""Listening, serving and stopping, on uvicorn's server with uvloop and our protocol.
+
+Stopping (SIGTERM, SIGINT): the sockets close; idle connections stay a moment longer, because a request may
+already be on its way on them; open calls may finish for `drain_s`; then they are cancelled, which tells
+streams with an error event. A second signal skips the wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from pathlib import Path
+from typing import Any, Literal
+
+import uvicorn
+import uvloop
+
+from doorward.edge.protocol import DoorProtocol, protocol_class
+from doorward.edge.protocol_head import Limits
+
+__all__ = ["CannotListen", "Limits", "PortInUse", "run", "serve"]
+
+_log = logging.getLogger("doorward.edge")
+
+IDLE_GRACE_S = 1.0
+"""How long idle connections outlive the listening socket."""
+CANCEL_GRACE_S = 5.0
+"""How long cancelled calls may take to tell their clients and settle."""
+GC_THRESHOLDS = (50_000, 20, 50)
+"""With everything of the start frozen, few objects of a request survive: collecting rarely keeps p99 low."""
+
+OnReady = Callable[[str, int], object]
+
+
+class CannotListen(Exception):
+    """The server cannot start listening. `message` is for the operator, with what to do."""
+
+    def __init__(self, message: str, host: str, port: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.host = host
+        self.port = port
+
+
+class PortInUse(CannotListen):
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"Port {port} on {host} is in use; stop what listens there or choose another with --port.", host, port)
+
+
+class Unusable(CannotListen):
+    """The certificate or its key cannot be used."""
+
+
+async def serve(
+    app: Any,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    limits: Limits | None = None,
+    drain_s: float = 30.0,
+    on_ready: OnReady | None = None,
+    stop: asyncio.Event | None = None,
+    lifespan: Literal["auto", "on", "off"] = "auto",
+) -> None:
+    """Serve an ASGI app until SIGTERM, SIGINT or `stop`. `on_ready(host, port)` gets what was really bound.
+
+    Raises `PortInUse`, `Unusable` or `CannotListen` before anything is served.
+    """
+    limits = limits or Limits()
+    context = _tls(tls_cert, tls_key, host, port)
+    listener = _bind(host, port)
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan=lifespan,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,  # the peer is worked out by one reader of ours, from `trusted_proxies`
+        server_header=False,
+        date_header=True,
+    )
+    server = _Server(config, listener, context, limits, drain_s, on_ready)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        if stop is not None:
+            await stack.enter_async_context(_stopped_by(server, stop))
+        await server.serve()
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run to the end on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(host, port) from None
+        raise CannotListen(f"Cannot listen on {host} port {port}: {error.strerror or error}.", host, port) from None
+
+
+def _tls(cert: Path | None, key: Path | None, host: str, port: int) -> ssl.SSLContext | None:
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise Unusable("TLS needs both --tls-cert and --tls-key.", host, port)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise Unusable(
+            f"The TLS certificate {cert} with key {key} cannot be used: {error.strerror or error}.", host, port
+        ) from None
+    return context
+
+
+@contextlib.asynccontextmanager
+async def _stopped_by(server: _Server, stop: asyncio.Event) -> AsyncIterator[None]:
+    async def wait() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    task = asyncio.create_task(wait())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+class _Server(uvicorn.Server):
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        limits: Limits,
+        drain_s: float,
+        on_ready: OnReady | None,
+    ) -> None:
+        super().__init__(config)
+        self._listener = listener
+        self._tls = tls
+        self._limits = limits
+        self._protocol = protocol_class(limits)
+        self._drain_s = drain_s
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise RuntimeError("the app did not start; its log says why")
+        loop = asyncio.get_running_loop()
+
+        def connection() -> DoorProtocol:
+            return self._protocol(self.config, self.server_state, self.lifespan.state, loop)
+
+        handshake_s = self._limits.head_timeout_s if self._tls else None
+        listening = await loop.create_server(
+            connection, sock=self._listener, ssl=self._tls, backlog=2048, ssl_handshake_timeout=handshake_s
+        )
+        self.servers = [listening]
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        self.started = True
+        if self._on_ready is not None:
+            self._on_ready(*self._listener.getsockname()[:2])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        connections: set[Any] = self.server_state.connections
+        await asyncio.sleep(0)  # connections that wait to be accepted are, before the socket goes
+        for server in self.servers:
+            server.close()
+        for connection in list(connections):
+            connection.shutdown()
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        while connections and not self.force_exit and loop.time() - started_s < self._drain_s:
+            if loop.time() - started_s >= min(IDLE_GRACE_S, self._drain_s / 2):
+                for connection in list(connections):
+                    connection.close_if_idle()
+            await asyncio.sleep(0.05)
+        await self._cancel_open()
+        for connection in list(connections):
+            connection.transport.close()
+        if not self.force_exit:
+            await self.lifespan.shutdown()
+
+    async def _cancel_open(self) -> None:
+        tasks = list(self.server_state.tasks)
+        if not tasks:
+            return
+        _log.warning("calls still open after the drain are ended", extra={"calls": len(tasks)})
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Through the loop, and not raised again afterwards: a drained stop is a clean exit."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
