@@ -55,6 +55,17 @@ class Settings(BaseSettings):
     custody: Literal["per_user", "admin", "anonymous"] = Field("per_user", description="Whose stored keys a call may draw on.")
     allow_public_anonymous: bool = Field(False, description="Let custody `anonymous` listen beyond loopback.")
 
+    # Sign-in
+    session_s: float = Field(14 * 86400.0, ge=60, description="A sign-in lasts this many seconds.")
+    oidc_issuer: str | None = Field(None, description="Issuer URL of an OIDC provider, exactly as it publishes it.")
+    oidc_client_id: str | None = Field(None, description="Doorward's client id at the OIDC provider.")
+    oidc_client_secret: SecretStr | None = Field(None, description="Its secret; unset for a public client.")
+    oidc_name: str = Field("single sign-on", description="The provider's name on the sign-in button.")
+    oidc_role_claim: str | None = Field(None, description="Claim that decides the role at each sign-in; unset: it does not.")
+    oidc_admin_values: str = Field("admin", description="Comma-separated values of that claim that make an admin.")
+    oidc_sign_up: bool = Field(True, description="Who signs in by OIDC for the first time becomes a user.")
+    oidc_allow_private: bool = Field(False, description="The OIDC provider may be on a private network and without TLS.")
+
     # Models
     default_model: str = Field(
         "gpt-4o-mini", validation_alias=_alias("DOORWARD_DEFAULT_MODEL", "OPENAI_MODEL"), description="Model of app endpoints."
@@ -96,7 +107,7 @@ class Settings(BaseSettings):
     # Telemetry
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
-    @field_validator("master_key", "openai_api_key", "anthropic_api_key")
+    @field_validator("master_key", "oidc_client_secret", "openai_api_key", "anthropic_api_key")
     @classmethod
     def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
         # An empty secret is a mistake in a deployment, never "off" (threats.md, empty secrets).

@@ -9,6 +9,7 @@ The policy is chosen at start and by nothing that a request carries.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,19 +86,20 @@ def require_call(custody: Custody, caller: Caller) -> None:
         raise Forbidden("This key may not make calls: it lacks the scope call. Use a key made with --scope call.")
 
 
-def require_users_keys(custody: Custody) -> None:
-    """`/api/v1/me/openai-key` exists in `per_user` only."""
-    if not POLICIES[custody].users_bring_keys:
-        raise NotInThisMode("In this custody mode users store no keys of their own.")
+def require_mode(custody: Custody, modes: Collection[Custody] | None) -> None:
+    """A route that exists in some modes only is not there in the others, whoever asks (R1)."""
+    if modes is not None and custody not in modes:
+        raise NotInThisMode(_NOT_HERE[custody])
 
 
-def require_one_key(custody: Custody) -> None:
-    """`/api/v1/openai-key` exists in `admin` and `anonymous`."""
-    if POLICIES[custody].users_bring_keys:
-        raise NotInThisMode("In custody per_user everybody stores a key of their own: use /api/v1/me/openai-key.")
+_NOT_HERE: dict[Custody, str] = {
+    "per_user": "This is not part of custody per_user: everybody stores a key of their own, at /api/v1/me/openai-key.",
+    "admin": "This is not part of custody admin: an admin stores the key for everybody, at /api/v1/openai-key.",
+    "anonymous": "This is not part of custody anonymous: there is no sign-in, and one key for everybody, at /api/v1/openai-key.",
+}
 
-
-def require_login(custody: Custody) -> None:
-    """Sign-in, sessions and invitations exist where there is a login."""
-    if not POLICIES[custody].login:
-        raise NotInThisMode("In custody anonymous there is no sign-in: everybody who can open the page may use it.")
+WITH_LOGIN: tuple[Custody, ...] = ("per_user", "admin")
+"""The modes with users: sign-in, sessions, invitations."""
+ONE_KEY: tuple[Custody, ...] = ("admin", "anonymous")
+"""The modes whose calls share one key."""
+OWN_KEYS: tuple[Custody, ...] = ("per_user",)

@@ -91,9 +91,10 @@ class Sessions:
         return ended
 
     async def end_all(self, user_id: str, *, but: str | None = None, within: AsyncConnection | None = None) -> int:
-        """All of a user's, except `but`. With `within` the caller forgets them after its commit: `forget`."""
-        ended = await self._rows.end_all(user_id, but=but, within=within)
-        self.forget(ended)
+        """All of a user's, except `but` -> how many."""
+        async with self._store.writing(within) as connection:
+            ended = await self._rows.end_all(user_id, but=but, within=connection)
+            self._store.after_commit(connection, lambda: self.forget(ended))
         return len(ended)
 
     def forget(self, session_ids: Iterable[str]) -> None:
