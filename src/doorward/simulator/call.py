@@ -118,7 +118,7 @@ def wanted(body: Json, name: str, kind: type[T]) -> T:
     """A field that must be there. Raises `BadRequest` in OpenAI's words."""
     value = body.get(name)
     if value is None:
-        raise BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+        raise missing(name)
     if not isinstance(value, kind):
         raise _wrong_type(name, kind, value)
     return value
@@ -132,6 +132,15 @@ def maybe(body: Json, name: str, kind: type[T]) -> T | None:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
         raise _wrong_type(name, kind, value)
     return value
+
+
+def missing(param: str, hint: str = "") -> BadRequest:
+    return BadRequest(f"Missing required parameter: '{param}'.{hint}", param=param, code="missing_required_parameter")
+
+
+def invalid(param: str, why: str, code: str = "invalid_value") -> BadRequest:
+    """`why` says what would be right."""
+    return BadRequest(f"Invalid '{param}': {why}", param=param, code=code)
 
 
 def whole_number(body: Json, name: str, least: int, most: int) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from doorward.core.errors import BadRequest
-from doorward.providers.tokens import count_messages, count_text
+from doorward.providers.tokens import count_messages
 from doorward.simulator import answers, tools
 from doorward.simulator.answers import Turn
 from doorward.simulator.call import Answer, Call, Frame, Json, Streamed, as_json, counted_as, maybe, wanted, whole_number
@@ -200,10 +200,7 @@ def _calling(called: list[tools.ToolCall], call: Call, index: int, counted: str)
         own_id = f"call_{call.digest(index, at)[:24]}"
         kind, text = ("custom", "input") if one.custom else ("function", "arguments")
         shown.append({"id": own_id, "type": kind, kind: {"name": one.name, text: one.arguments}})
-        arguments = cut(one.arguments, counted)
-        named = count_text(one.name, counted).tokens
-        first = [(piece, tokens + (0 if place else named)) for place, (piece, tokens) in enumerate(arguments.pieces)]
-        written.append(Cut(arguments.text, tuple(first), arguments.tokens + (named if first else 0), "stop"))
+        written.append(tools.written(one, counted))
     return _Calling(shown, written)
 
 

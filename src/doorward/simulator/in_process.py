@@ -55,7 +55,7 @@ class SimulatorTransport:
         if body is None:
             body = b"".join([chunk async for chunk in outgoing.body.chunks()])
         path, _, query = outgoing.target.partition(b"?")
-        scope = {
+        scope: dict[str, Any] = {
             "type": "http",
             "method": outgoing.method,
             "path": path.decode("latin-1"),
@@ -64,7 +64,7 @@ class SimulatorTransport:
             "headers": outgoing.headers,
         }
         answering = _Answering(self._lost, self._silent, self._open.discard)
-        scope["extensions"] = {"doorward.connection": answering}
+        scope["extensions"] = {"doorward.connection": _Grip(answering)}
         self._open.add(answering)
         try:
             await answering.begin(self._simulator, scope, body, outgoing.head_s)
@@ -79,7 +79,7 @@ class SimulatorTransport:
 
 
 class _Answering:
-    """A response whose head has arrived (`upstream.port.Incoming`), and the app's `Connection`."""
+    """A response whose head has arrived (`upstream.port.Incoming`)."""
 
     def __init__(self, lost: Broken, silent: Broken, forget: Callable[[_Answering], None]) -> None:
         self.status = 0
@@ -87,7 +87,7 @@ class _Answering:
         self._lost, self._silent, self._forget = lost, silent, forget
         self._chunks: deque[bytes] = deque()
         self._held = 0
-        self._complete = self._broken = self._closed = False
+        self._complete = self._broken = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -123,10 +123,8 @@ class _Answering:
             await self._room.wait()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self._broken = True
-        if not self._complete:
-            self._broken = True
+        failed = not task.cancelled() and task.exception() is not None
+        self._broken = self._broken or failed or not self._complete
         self._news.set()
 
     async def read(self, within_s: float) -> bytes:
@@ -146,7 +144,7 @@ class _Answering:
         try:
             async with asyncio.timeout(within_s):
                 while not there():
-                    if self._broken or self._closed:
+                    if self._broken:
                         self._forget(self)
                         raise self._lost("the simulator dropped the connection", stage)
                     self._news.clear()
@@ -155,14 +153,29 @@ class _Answering:
             raise self._silent(f"the simulator said nothing for {within_s:g} s", stage) from None
 
     def close(self) -> None:
-        """Stop the app at once if it still runs. Also what a `cut` does to its own answer."""
+        """Stop the app at once if it still runs."""
         self._forget(self)
-        if self._task is not None and not self._task.done() and self._task is not asyncio.current_task():
-            self._closed = True
+        if self._task is not None and not self._task.done():
+            self._broken = True
             self._task.cancel()
         self._news.set()
 
-    def reset(self) -> None:
-        self._chunks.clear()
+    def dropped(self, *, unread: bool) -> None:
+        """The app ended its own answer early; what is `unread` may still be read, or is lost too."""
+        if not unread:
+            self._chunks.clear()
         self._broken = True
         self._news.set()
+
+
+class _Grip:
+    """The app's hold on this answer (`delivery.Connection`)."""
+
+    def __init__(self, answering: _Answering) -> None:
+        self._answering = answering
+
+    def reset(self) -> None:
+        self._answering.dropped(unread=False)
+
+    def close(self) -> None:
+        self._answering.dropped(unread=True)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from doorward.core.errors import BadRequest
 from doorward.providers.tokens import pieces
-from doorward.simulator.call import Json, counted_as
+from doorward.simulator.call import Json, counted_as, invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def stops(body: Json) -> tuple[str, ...]:
         return ()
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or len(listed) > 4 or not all(isinstance(one, str) for one in listed):
-        raise BadRequest("Invalid 'stop': send a string, or a list of up to four strings.", param="stop", code="invalid_type")
+        raise invalid("stop", "send a string, or a list of up to four strings.", "invalid_type")
     return tuple(listed)
 
 

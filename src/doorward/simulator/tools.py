@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from doorward.core.errors import BadRequest
+from doorward.providers.tokens import count_text
 from doorward.simulator.answers import Turn, is_greeting, keywords, question
-from doorward.simulator.call import Json
+from doorward.simulator.call import Json, counted_as, invalid
+from doorward.simulator.limits import Cut, cut
 from doorward.simulator.schema import instance
 
 MOST_CALLS = 4
@@ -81,7 +83,7 @@ def choose(body: Json, turns: Sequence[Turn]) -> list[ToolCall]:
             raise BadRequest(message, param="tool_choice", code="invalid_value")
         return [_called(chosen[0], asked)]
     if choice not in ("auto", "none", "required"):
-        raise BadRequest("Invalid 'tool_choice': send none, auto, required, or a tool.", param="tool_choice", code="invalid_value")
+        raise invalid("tool_choice", "send none, auto, required, or a tool.")
     if choice == "required" and not tools:
         raise BadRequest("'tool_choice' is 'required', but 'tools' is empty.", param="tool_choice", code="invalid_value")
     if choice == "none" or not tools or (choice == "auto" and (_answered(turns) or is_greeting(asked))):
@@ -145,6 +147,14 @@ def _called(tool: Tool, asked: str) -> ToolCall:
         return ToolCall(tool.name, asked, custom=True)
     arguments = instance(tool.parameters, asked, f"tools.{tool.name}.parameters")
     return ToolCall(tool.name, msgspec.json.encode(arguments).decode(), custom=False)
+
+
+def written(call: ToolCall, model: str) -> Cut:
+    """The arguments as they are streamed; the name's tokens are billed with the first piece."""
+    arguments = cut(call.arguments, model)
+    named = count_text(call.name, counted_as(model)).tokens
+    first, *rest = arguments.pieces or (("", 0),)
+    return Cut(arguments.text, ((first[0], first[1] + named), *rest), arguments.tokens + named, "stop")
 
 
 def _stem(word: str) -> str:
