@@ -17,9 +17,11 @@ from doorward.providers.route import TimeLimits
 from doorward.upstream.port import Incoming, Lost, Silent, Stage, TransportError
 from doorward.wire.endpoints import Endpoint
 from doorward.wire.headers import back
-from doorward.wire.sse import Splitter, is_done
+from doorward.wire.scrub import scrub
+from doorward.wire.sse import EventTooLarge, Splitter, is_done
 
 WHOLE_BYTES = 8 * 2**20
+ERROR_BYTES = 2**20
 DONE = b"data: [DONE]\n\n"
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
 _RESPONSE_ENDED = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
@@ -58,15 +60,29 @@ async def reply_of(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, dea
     content_type = header(incoming.headers, b"content-type") or b""
     if content_type.startswith(b"text/event-stream"):
         return await _stream(incoming, endpoint, attempt, deadline, n)
-    if b"json" in content_type or incoming.status >= 400:
+    if b"json" in content_type:
         return await _whole(incoming, attempt, deadline)
-    headers = back(incoming.headers)
-    length = header(incoming.headers, b"content-length")
-    if length is not None:
-        headers.append((b"content-length", length))
+    headers = back(incoming.headers, incoming.status, unchanged=True)
     first = await incoming.read(deadline.left_s())
     _first(attempt, deadline)
     return Reply(incoming.status, headers, _pass(incoming, first, attempt, deadline))
+
+
+async def read_error(incoming: Incoming, deadline: Deadline) -> bytes:
+    """An error's body, whole up to `ERROR_BYTES`; what is longer is cut. Raises `TransportError`."""
+    held = bytearray()
+    while len(held) < ERROR_BYTES and (piece := await incoming.read(deadline.left_s())):
+        deadline.began()
+        held += piece
+    return bytes(held[:ERROR_BYTES])
+
+
+def error_reply(incoming: Incoming, body: bytes) -> Reply:
+    """An upstream's error passes through, scrubbed of anything that looks like a key; nobody is to try again (R21)."""
+    clean = scrub(body)
+    headers = [(name, scrub(value)) for name, value in back(incoming.headers, incoming.status) if name != b"x-should-retry"]
+    headers += [(b"x-should-retry", b"false"), (b"content-length", b"%d" % len(clean))]
+    return Reply(incoming.status, headers, _one(clean))
 
 
 def _first(attempt: Attempt, deadline: Deadline) -> None:
@@ -81,15 +97,14 @@ async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline) -> Re
     while held[-1] and size <= WHOLE_BYTES:
         held.append(await incoming.read(deadline.left_s()))
         size += len(held[-1])
-    headers = back(incoming.headers)
+    headers = back(incoming.headers, incoming.status)
     attempt.state = AttemptState.FIRST_EVENT
     if held[-1]:
-        length = header(incoming.headers, b"content-length")
-        if length is not None:
-            headers.append((b"content-length", length))
+        headers = back(incoming.headers, incoming.status, unchanged=True)
         return Reply(incoming.status, headers, _pass(incoming, b"".join(held), attempt, deadline))
     body = b"".join(held)
-    headers.append((b"content-length", b"%d" % len(body)))
+    if incoming.status not in (204, 304):
+        headers.append((b"content-length", b"%d" % len(body)))
     attempt.state = AttemptState.DONE
     return Reply(incoming.status, headers, _one(body))
 
@@ -118,10 +133,10 @@ async def _stream(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, dead
         piece = await incoming.read(deadline.left_s())
         if not piece:
             raise Lost("the stream ended before its first event", Stage.HEAD)
-        events = splitter.feed(piece)
+        events = _split(splitter, piece)
     _first(attempt, deadline)
     chunks = _events(incoming, splitter, events, endpoint, attempt, deadline, n)
-    return Reply(incoming.status, back(incoming.headers), chunks, streamed=True)
+    return Reply(incoming.status, back(incoming.headers, incoming.status), chunks, streamed=True)
 
 
 async def _events(
@@ -140,7 +155,7 @@ async def _events(
             piece = await incoming.read(deadline.left_s())
             if not piece:
                 break
-            events = splitter.feed(piece)
+            events = _split(splitter, piece)
     except TransportError as cause:
         attempt.state = AttemptState.AMBIGUOUS
         if not ends.complete:
@@ -155,6 +170,13 @@ async def _events(
     attempt.state = AttemptState.DONE
     if ends.owes_done:
         yield DONE
+
+
+def _split(splitter: Splitter, piece: bytes) -> list[bytes]:
+    try:
+        return splitter.feed(piece)
+    except EventTooLarge as cause:
+        raise Lost(str(cause), Stage.BODY) from cause
 
 
 class _End:

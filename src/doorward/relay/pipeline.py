@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from doorward.core.caller import Caller
 from doorward.core.errors import NotAvailableYet
 from doorward.core.exchange import Exchange, Reply
-from doorward.ledger.budgets import Budgets
 from doorward.ledger.ledger import Ledger
 from doorward.objects.ownership import Ownership
 from doorward.relay.binding import Binding
@@ -17,7 +16,6 @@ from doorward.relay.failover import Failover
 from doorward.relay.limits import Limits
 from doorward.relay.listing import FileList
 from doorward.relay.models import ModelList
-from doorward.relay.response_cache import ResponseCache
 from doorward.relay.router import Router
 from doorward.wire.endpoints import Endpoint
 
@@ -27,8 +25,6 @@ class Pipeline:
     router: Router
     ledger: Ledger
     limits: Limits
-    budgets: Budgets
-    response_cache: ResponseCache
     failover: Failover
     ownership: Ownership
     binding: Binding
@@ -43,7 +39,7 @@ class Pipeline:
                 raise NotAvailableYet(
                     f"{exchange.path} is not open to keys without admin scope yet: its objects cannot be kept apart."
                 )
-            async with self.limits.slot(caller, exchange, entry):
+            async with self.limits.slot(caller, exchange, entry) as slot:
                 if endpoint.kind == "models":
                     yield await self.models.reply(exchange, caller, ids.get("model"))
                     return
@@ -52,13 +48,6 @@ class Pipeline:
                     return
                 bound = await self.ownership.bound(caller, (*ids.values(), *exchange.asks.object_ids))
                 route = entry.route = self.router.resolve(exchange, caller, endpoint, bound)
-                async with self.response_cache.through(caller, exchange, endpoint, entry) as cached:
-                    if cached is not None:
-                        yield cached
-                        return
-                    async with (
-                        self.budgets.hold(caller, route, exchange, entry),
-                        self.failover.open(route, exchange, endpoint, entry) as reply,
-                    ):
-                        bound_reply = self.binding.through(reply, exchange, caller, endpoint, entry)
-                        yield self.response_cache.record(bound_reply, entry)
+                async with self.failover.open(route, exchange, endpoint, entry) as reply:
+                    reply.headers = slot.show(reply.headers)
+                    yield self.binding.through(reply, exchange, caller, endpoint, entry)

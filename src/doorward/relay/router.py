@@ -56,7 +56,7 @@ class Router:
         for name in rule.models:
             other = catalog.find(name, caller.draws_on)
             # A key's allow-list holds for fallbacks too; a model never falls back to itself.
-            if other is None or other[1] == model and other[0].id == plans[0].provider.id:
+            if other is None or (other[1] == model and other[0].id == plans[0].provider.id):
                 continue
             if caller.models is None or any(matches(pattern, name) for pattern in caller.models):
                 plans += self._plans(catalog, other[0], other[1], caller)

@@ -1,0 +1,302 @@
+"""The composition root: it builds every room, names every implementation, and owns start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from doorward import __version__
+from doorward.core.caller import OPERATOR
+from doorward.core.clock import SystemClock
+from doorward.core.errors import Unavailable
+from doorward.core.secret import Secret
+from doorward.edge.control_plane.parts import Parts
+from doorward.edge.control_plane.plane import control_plane
+from doorward.edge.custodian import Custodian
+from doorward.edge.data_plane import BodyLimits, DataPlane
+from doorward.edge.keysmith import Keysmith
+from doorward.edge.peer import Peers
+from doorward.edge.probes import Probes
+from doorward.edge.protocol_head import Limits as ProtocolLimits
+from doorward.edge.root import Root
+from doorward.edge.server import serve
+from doorward.edge.trial import Trial
+from doorward.identity.credentials import Credentials
+from doorward.identity.custody import no_account
+from doorward.ledger.ledger import Ledger
+from doorward.objects.ownership import Ownership
+from doorward.providers.catalog import OPENAI
+from doorward.providers.prices import Prices
+from doorward.providers.provider import Account
+from doorward.providers.route import TimeLimits
+from doorward.relay.attempt import Sender
+from doorward.relay.balance import Balance
+from doorward.relay.binding import Binding
+from doorward.relay.catalogue import Catalogue
+from doorward.relay.failover import Failover
+from doorward.relay.limits import Limits
+from doorward.relay.listing import FileList
+from doorward.relay.meter import Meter
+from doorward.relay.model_fetch import ModelFetch
+from doorward.relay.models import ModelList
+from doorward.relay.pipeline import Pipeline
+from doorward.relay.router import Router
+from doorward.settings import Settings
+from doorward.shared.counters import Counters
+from doorward.shared.memory import MemoryCounters
+from doorward.simulator.app import Simulator
+from doorward.simulator.in_process import SimulatorTransport
+from doorward.store.accounts import Accounts
+from doorward.store.calls import Calls
+from doorward.store.client_keys import ClientKeys
+from doorward.store.engine import Store
+from doorward.store.objects import Objects
+from doorward.store.providers import Providers
+from doorward.telemetry.logs import configure as configure_logs
+from doorward.upstream.credentials import Credentials as UpstreamCredentials
+from doorward.upstream.port import Lost, Silent, Stage, Transport
+from doorward.upstream.transport import HttpTransport
+from doorward.vault.no_dumps import forbid_dumps
+from doorward.vault.opening import open_vault
+from doorward.vault.vault import Vault
+
+log = structlog.get_logger("doorward.app")
+
+ENV_LABEL = "env"
+"""The account that a key in the environment becomes (R54)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the first start tells people."""
+
+    master_key_created: bool
+    master_key_path: Path | None
+    openai_from_env: bool
+    openai_configured: bool
+
+
+class App:
+    """One process of Doorward. `start` builds the rooms from the ground up; `stop` leaves them in the other order."""
+
+    asgi: Root
+    facts: Facts
+    pipeline: Pipeline
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.start_id = secrets.token_hex(8)
+        self.draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        try:
+            await self._build()
+        except BaseException:
+            await self._closing.aclose()
+            raise
+
+    async def _build(self) -> None:
+        settings, clock = self.settings, self.clock
+
+        # Ground floors: database, vault, the snapshot of what is upstream
+        self.store = await Store.open(settings.url)
+        self._closing.push_async_callback(self.store.close)
+        vault, created = await self._open_vault()
+        self.providers, accounts = Providers(self.store), Accounts(self.store)
+        self.client_keys = ClientKeys(self.store)
+        custodian = self.custodian = Custodian(self.store, self.providers, accounts, vault.deposit(), settings.openai_base_url)
+        from_env = await self._accounts_from_environment(custodian, accounts)
+        self.catalogue = Catalogue(self.store, settings.refresh_s, settings.openai_base_url, settings.allow_private_upstreams)
+        await self.catalogue.start()
+        self._closing.push_async_callback(self.catalogue.stop)
+        self.facts = Facts(
+            created is not None,
+            created,
+            from_env,
+            bool(self.catalogue.now().usable_accounts(OPENAI, frozenset({OPERATOR}))),
+        )
+
+        # Who calls, and what is kept about calls
+        self.credentials = Credentials(self.client_keys, None, clock, settings.custody, keep_s=settings.key_cache_s)
+        self._keep_running(self.credentials.run(), "last uses")
+        ownership = Ownership(Objects(self.store))
+        prices = Prices.load()
+        self.ledger = self._ledger(prices)
+        await self.ledger.start()
+        self._closing.push_async_callback(self.ledger.stop)
+
+        # The relay
+        transport = HttpTransport()
+        self._closing.push_async_callback(transport.close)
+        simulator = SimulatorTransport(Simulator(), _lost, _silent)
+        transports: dict[str, Transport] = {"https": transport, "http": transport, "simulator": simulator}
+        sender = Sender(transports, UpstreamCredentials(vault), clock)
+        router = Router(self.catalogue.now, lambda caller: no_account(settings.custody, caller), self._time_limits())
+        failover = Failover(sender, Balance(), Meter(prices, clock), clock)
+        limits = Limits(self._counters())
+        self._keep_running(limits.run(), "seats")
+        fetch = ModelFetch(sender, clock)
+        self.pipeline = Pipeline(
+            router=router,
+            ledger=self.ledger,
+            limits=limits,
+            failover=failover,
+            ownership=ownership,
+            binding=Binding(ownership),
+            models=ModelList(self.catalogue.now, fetch.models, fetch.known, clock),
+            files=FileList(ownership, router, failover),
+        )
+
+        # The front doors
+        peers = Peers(settings.trusted_proxies)
+        bodies = BodyLimits(settings.max_json_bytes, settings.max_file_bytes, settings.spool_bytes, settings.data_dir / "spool")
+        data_plane = DataPlane(self.pipeline, self.credentials, peers, bodies, clock)
+        parts = Parts(
+            providers=self.providers,
+            accounts=accounts,
+            client_keys=self.client_keys,
+            custodian=custodian,
+            keysmith=Keysmith(self.store, self.client_keys),
+            credentials=self.credentials,
+            peers=peers,
+            clock=clock,
+            changed=self.catalogue.changed,
+            try_account=Trial(self.catalogue, accounts, fetch, clock).try_account,
+            version=__version__,
+            allow_private=settings.allow_private_upstreams,
+        )
+        probes = Probes({"database": self._database_answers, "catalogue": self._catalogue_loaded}, lambda: self.draining)
+        self.asgi = Root(
+            [("/v1/", data_plane), ("/api/v1", control_plane(parts)), ("/healthz", probes), ("/readyz", probes)],
+            self._nothing,
+            self._nothing,
+        )
+
+    async def stop(self) -> None:
+        self.draining = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._closing.aclose()
+
+    async def _open_vault(self) -> tuple[Vault, Path | None]:
+        settings = self.settings
+        value = settings.master_key
+        return await open_vault(
+            self.store,
+            value=Secret(value.get_secret_value()) if value is not None else None,
+            file=settings.master_key_file,
+            data_dir=settings.data_dir,
+            clock=self.clock,
+            cache_s=settings.key_cache_s,
+        )
+
+    async def _accounts_from_environment(self, custodian: Custodian, accounts: Accounts) -> bool:
+        """`OPENAI_API_KEY` and `ANTHROPIC_API_KEY` become the operator's accounts `env`; a new value replaces the old."""
+        settings = self.settings
+        for provider_id, key in ((OPENAI, settings.openai_api_key), ("anthropic", settings.anthropic_api_key)):
+            if key is None:
+                continue
+            secret = Secret(key.get_secret_value())
+            existing = {account.label: account for account in await accounts.of_owner(OPERATOR, provider_id)}
+            known: Account | None = existing.get(ENV_LABEL)
+            organization = settings.openai_org_id if provider_id == OPENAI else None
+            if known is None:
+                await custodian.take_in(provider_id, ENV_LABEL, secret, {"organization": organization})
+            else:
+                await custodian.replace_key(known.id, secret, {"organization": organization})
+        return settings.openai_api_key is not None
+
+    def _ledger(self, prices: Prices) -> Ledger:
+        settings = self.settings
+        return Ledger(
+            settings.data_dir / "journal", self.start_id, Calls(self.store), prices, self.clock, sync_s=settings.journal_sync_s
+        )
+
+    def _counters(self) -> Counters:
+        if self.settings.redis_url is None:
+            return MemoryCounters(self.clock)
+        # Imported here: the client of a service that most installations do not run
+        from doorward.shared.redis import RedisCounters, connect
+
+        redis = connect(self.settings.redis_url)
+        self._closing.push_async_callback(redis.aclose)
+        return RedisCounters(redis, self.clock)
+
+    def _time_limits(self) -> TimeLimits:
+        s = self.settings
+        return TimeLimits(s.connect_s, s.first_event_streamed_s, s.first_event_whole_s, s.idle_s, s.total_s)
+
+    def _keep_running(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def _database_answers(self) -> None:
+        async with self.store.reading() as connection:
+            await self.store.now_s(connection)
+
+    async def _catalogue_loaded(self) -> None:
+        if not self.catalogue.loaded:
+            raise Unavailable("The catalogue is not loaded.")
+
+    async def _nothing(self) -> None:
+        """The server's own lifespan events: start and stop belong to `run`, which reports their errors better."""
+
+
+def _lost(message: str, stage: int) -> Exception:
+    return Lost(message, Stage(stage))
+
+
+def _silent(message: str, stage: int) -> Exception:
+    return Silent(message, Stage(stage))
+
+
+def create(settings: Settings) -> App:
+    return App(settings)
+
+
+def run(settings: Settings, tls_cert: Path | None, tls_key: Path | None, on_ready: Callable[[App, int], None]) -> None:
+    """Serve until SIGTERM or Ctrl+C. `on_ready` is told the app and the port that was bound.
+
+    Raises what the rooms raise at start (`DoorwardError`s that say what to do) and `OSError` for the address.
+    """
+    import uvloop
+
+    forbid_dumps()
+    configure_logs(settings.log_level)
+    uvloop.run(_serve(settings, tls_cert, tls_key, on_ready))
+
+
+async def _serve(settings: Settings, tls_cert: Path | None, tls_key: Path | None, on_ready: Callable[[App, int], None]) -> None:
+    app = App(settings)
+    await app.start()
+    try:
+        await serve(
+            app.asgi,
+            host=settings.host,
+            port=settings.port,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            limits=ProtocolLimits(
+                max_head_bytes=settings.max_head_bytes,
+                max_head_fields=settings.max_head_fields,
+                head_timeout_s=settings.head_timeout_s,
+                body_stall_s=settings.body_stall_s,
+                slow_reader_s=settings.slow_reader_s,
+                keep_alive_s=settings.keep_alive_s,
+            ),
+            drain_s=settings.drain_s,
+            on_ready=lambda host, port: on_ready(app, port),
+        )
+    finally:
+        await app.stop()
