@@ -101,6 +101,8 @@ class Entry:
     facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """The call's decisions in order, for "why?": (step, details); no content, no secret."""
 
+    opening: str = ""
+    """What is unique about this call: the process's start id and a number. `id` may be sent twice by a client."""
     held: Nanos | None = None
     """The sum that budgets reserve for this call; `Ledger.held` writes it into the journal too."""
     taps: list[Tap] = field(default_factory=list)

@@ -92,9 +92,9 @@ class Journal:
         """Write a call's rows into the space that its opening reserved. `OSError`: the disk itself is broken."""
         self._end(segment, frame(SETTLED, payload))
 
-    def closed(self, segment: Segment, call_id: str) -> None:
+    def closed(self, segment: Segment, opening: str) -> None:
         """A refusal: the opening needs no row."""
-        self._end(segment, frame(CLOSED, call_id.encode()))
+        self._end(segment, frame(CLOSED, opening.encode()))
         self.moved(segment)
 
     def _end(self, segment: Segment, data: bytes) -> None:

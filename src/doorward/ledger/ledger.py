@@ -86,6 +86,7 @@ class Ledger:
         self._replayed = replayed
         self._followers: set[asyncio.Queue[CallRow]] = set()
         self._open: dict[str, Segment] = {}
+        self._number = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     def entry(self, caller: Caller, exchange: Exchange, endpoint: Endpoint | str, tags: tuple[str, ...] | None = None) -> OpenEntry:
@@ -104,11 +105,11 @@ class Ledger:
 
     def held(self, entry: Entry, nanos: int, *, leases: tuple[str, ...] = ()) -> None:
         """Write down the sum that budgets hold for this call, before anything is sent. Raises `Unavailable`."""
-        segment = self._open[entry.id]
+        segment = self._open[entry.opening]
         plan = entry.route.first if entry.route is not None and entry.route.plans else None
         account = plan.account.id if plan is not None and plan.account is not None else None
         provider_id, model = (plan.provider.id, plan.model) if plan is not None else (None, None)
-        self.journal.held(segment, _encode(Held(entry.id, nanos, provider_id, account, model, leases)))
+        self.journal.held(segment, _encode(Held(entry.opening, nanos, provider_id, account, model, leases)))
         entry.held = Nanos(nanos)
 
     @property
@@ -117,7 +118,10 @@ class Ledger:
 
     def _open_page(self, entry: Entry) -> None:
         caller, exchange = entry.caller, entry.exchange
-        opening = Opened(
+        self._number += 1
+        entry.opening = f"{self.start_id}-{self._number}"
+        opened = Opened(
+            entry.opening,
             entry.id,
             self.start_id,
             caller.owner,
@@ -131,15 +135,15 @@ class Ledger:
             entry.wall_s,
             exchange.body.size,
         )
-        self._open[entry.id] = self.journal.opened(_encode(opening))
+        self._open[entry.opening] = self.journal.opened(_encode(opened))
 
     def _settle(self, entry: Entry, endpoint: Endpoint | None, error: BaseException | None) -> None:
-        segment = self._open.pop(entry.id)
+        segment = self._open.pop(entry.opening)
         now = Moment(self._clock.monotonic(), self._clock.wall())
         if outcome_of(entry, error) == "refused":
             code = getattr(error, "code", "refused")
             if not self.book.refused(entry, code):
-                self.journal.closed(segment, entry.id)
+                self.journal.closed(segment, entry.opening)
                 return
         settled = settle(entry, self.start_id, endpoint, self._prices, error, now)
         in_journal = True

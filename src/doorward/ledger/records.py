@@ -28,8 +28,9 @@ LARGEST_BYTES = 1 << 20
 
 
 class Opened(msgspec.Struct, array_like=True, gc=False):
-    """A call's opening: enough to write its row if its end is never seen."""
+    """A call's opening: enough to write its row if its end is never seen. `opening` is unique, `id` is the client's choice."""
 
+    opening: str
     id: str
     process: str
     owner: str
@@ -47,7 +48,7 @@ class Opened(msgspec.Struct, array_like=True, gc=False):
 class Held(msgspec.Struct, array_like=True, gc=False):
     """The sum of a call's holds, in nano-dollars. The last one counts. `leases` are the ids it was drawn on."""
 
-    id: str
+    opening: str
     nanos: int
     provider_id: str | None
     account_id: str | None
@@ -69,7 +70,7 @@ class Damage:
 
 @dataclass(slots=True)
 class Pages:
-    """What a journal file says, by call id."""
+    """What a journal file says, by `opening`."""
 
     opened: dict[str, Opened] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
@@ -78,9 +79,9 @@ class Pages:
     damage: Damage = field(default_factory=Damage)
 
     def unsettled(self) -> Iterator[tuple[Opened, Held | None]]:
-        for call_id, opened in self.opened.items():
-            if call_id not in self.settled and call_id not in self.closed:
-                yield opened, self.held.get(call_id)
+        for opening, opened in self.opened.items():
+            if opening not in self.settled and opening not in self.closed:
+                yield opened, self.held.get(opening)
 
 
 _decode_opened = msgspec.msgpack.Decoder(Opened).decode
@@ -92,13 +93,13 @@ def _take(pages: Pages, kind: int, payload: bytes) -> bool:
     try:
         if kind == SETTLED:
             settled = _decode_settled(payload)
-            pages.settled[settled.call.id] = settled
+            pages.settled[settled.call.opening] = settled
         elif kind == OPENED:
             opened = _decode_opened(payload)
-            pages.opened[opened.id] = opened
+            pages.opened[opened.opening] = opened
         elif kind == HELD:
             held = _decode_held(payload)
-            pages.held[held.id] = held
+            pages.held[held.opening] = held
         elif kind == CLOSED:
             pages.closed.add(payload.decode())
         else:

@@ -104,6 +104,7 @@ def crashed(opened: Opened, held: Held | None, found_at: float) -> Settled:
     provider_id = held.provider_id if held is not None else None
     account_id = held.account_id if held is not None else None
     call = CallRow(
+        opening=opened.opening,
         id=opened.id,
         process=opened.process,
         owner=opened.owner,
@@ -138,7 +139,7 @@ def crashed(opened: Opened, held: Held | None, found_at: float) -> Settled:
         facts=facts_json([("recovered", {"why": reason})]),
     )
     attempt = AttemptRow(
-        call_id=opened.id,
+        opening=opened.opening,
         number=1,
         provider_id=provider_id or "",
         account_id=account_id,

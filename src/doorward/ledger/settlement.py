@@ -124,6 +124,7 @@ def settle(
         answered = last is not None and (entry.first_byte_s is not None or error is None)
         entry.status = last.status if last is not None and answered else getattr(error, "status", None)
     call = CallRow(
+        opening=entry.opening,
         id=entry.id,
         process=process,
         owner=caller.owner,
@@ -164,7 +165,7 @@ def _attempt_row(entry: Entry, attempt: Attempt) -> AttemptRow:
     usage = attempt.usage or Usage()
     billed = attempt.may_be_billed
     return AttemptRow(
-        call_id=entry.id,
+        opening=entry.opening,
         number=attempt.number,
         provider_id=attempt.provider_id,
         account_id=attempt.account_id,

@@ -11,7 +11,10 @@ import msgspec
 class CallRow(msgspec.Struct, array_like=True, gc=False):
     """One row of `calls`; the fields are the table's columns in order. Times: unix seconds; spans: milliseconds."""
 
+    opening: str
+    """Start id of the process, and the call's number in it: what makes the row unique."""
     id: str
+    """The call's `x-request-id`; clients may send one id twice."""
     process: str
     owner: str
     key_id: str | None
@@ -51,7 +54,7 @@ class CallRow(msgspec.Struct, array_like=True, gc=False):
 class AttemptRow(msgspec.Struct, array_like=True, gc=False):
     """One row of `attempts`: one upstream call. Spans count from the call's start."""
 
-    call_id: str
+    opening: str
     number: int
     provider_id: str
     account_id: str | None

@@ -17,7 +17,7 @@ from doorward.store.engine import Store
 from doorward.store.tables import money as tables
 from doorward.store.tables.money import attempts, calls, refusals
 
-_EXISTING = select(calls.c.id).where(calls.c.id.in_(bindparam("ids", expanding=True)))
+_EXISTING = select(calls.c.opening).where(calls.c.opening.in_(bindparam("openings", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,12 @@ class Calls:
         return len(new)
 
     async def _new(self, connection: AsyncConnection, rows: Sequence[Settled]) -> list[Settled]:
-        by_id: dict[str, Settled] = {}
-        for row in rows:
-            by_id.setdefault(row.call.id, row)
-        if not by_id:
+        new = {row.call.opening: row for row in rows}
+        if not new:
             return []
-        found = await connection.execute(_EXISTING, {"ids": list(by_id)})
-        for (call_id,) in found:
-            del by_id[call_id]
-        return list(by_id.values())
+        for (opening,) in await connection.execute(_EXISTING, {"openings": list(new)}):
+            del new[opening]
+        return list(new.values())
 
     async def _insert(self, connection: AsyncConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
         # compiled once and given tuples: an executemany of dictionaries costs three times as much
@@ -109,14 +106,18 @@ class Calls:
             return [CallRow(*row) for row in rows]
 
     async def one(self, call_id: str, owner: str | None) -> tuple[CallRow, list[AttemptRow]] | None:
-        """`owner` = `None` sees everybody's. A stranger's call is the same `None` as an unknown one."""
-        statement = _filtered(Filter(owner=owner)).where(calls.c.id == call_id)
+        """`owner` = `None` sees everybody's. A stranger's call is the same `None` as an unknown one.
+
+        Where a client sent one id several times, the newest call.
+        """
+        statement = _filtered(Filter(owner=owner)).where(calls.c.id == call_id).order_by(calls.c.started_at.desc()).limit(1)
         async with self._store.reading() as connection:
             row = (await connection.execute(statement)).one_or_none()
             if row is None:
                 return None
-            tried = await connection.execute(select(attempts).where(attempts.c.call_id == call_id).order_by(attempts.c.number))
-            return CallRow(*row), [AttemptRow(*attempt) for attempt in tried]
+            call = CallRow(*row)
+            tried = await connection.execute(select(attempts).where(attempts.c.opening == call.opening).order_by(attempts.c.number))
+            return call, [AttemptRow(*attempt) for attempt in tried]
 
     async def refused(self, wanted: Filter, limit: int) -> list[tuple[Refusal, int]]:
         """Counts of refusals by minute, newest first."""

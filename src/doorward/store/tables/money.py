@@ -9,7 +9,8 @@ from doorward.store.tables.columns import metadata
 calls = Table(
     "calls",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("opening", Text, primary_key=True),
+    Column("id", Text, nullable=False),
     Column("process", Text, nullable=False),
     Column("owner", Text, nullable=False),
     Column("key_id", Text),
@@ -43,12 +44,13 @@ calls = Table(
     Column("facts", Text, nullable=False),
     Index(None, "started_at", "id"),
     Index(None, "owner", "started_at", "id"),
+    Index(None, "id"),
 )
 
 attempts = Table(
     "attempts",
     metadata,
-    Column("call_id", Text, primary_key=True),
+    Column("opening", Text, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("provider_id", Text, nullable=False),
     Column("account_id", Text),

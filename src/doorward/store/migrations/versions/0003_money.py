@@ -16,7 +16,8 @@ def upgrade() -> None:
 def _book() -> None:
     op.create_table(
         "calls",
-        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("opening", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, nullable=False),
         sa.Column("process", sa.Text, nullable=False),
         sa.Column("owner", sa.Text, nullable=False),
         sa.Column("key_id", sa.Text),
@@ -51,9 +52,10 @@ def _book() -> None:
     )
     op.create_index(op.f("ix_calls_started_at_id"), "calls", ["started_at", "id"])
     op.create_index(op.f("ix_calls_owner_started_at_id"), "calls", ["owner", "started_at", "id"])
+    op.create_index(op.f("ix_calls_id"), "calls", ["id"])
     op.create_table(
         "attempts",
-        sa.Column("call_id", sa.Text, primary_key=True),
+        sa.Column("opening", sa.Text, primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("provider_id", sa.Text, nullable=False),
         sa.Column("account_id", sa.Text),
