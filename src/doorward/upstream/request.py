@@ -27,6 +27,11 @@ def is_token(name: bytes) -> bool:
     return _TOKEN.fullmatch(name) is not None
 
 
+def is_framing(name: bytes) -> bool:
+    """A field that only the transport writes (`name` in lower case)."""
+    return name in _OURS
+
+
 def is_field_value(value: bytes) -> bool:
     """No control character but tab: nothing that could end the line."""
     return _VALUE_BREAKS.search(value) is None

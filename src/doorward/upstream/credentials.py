@@ -1,0 +1,85 @@
+"""The account's credential, written into the headers of one attempt, last of all.
+
+    api_key, bearer    Authorization: Bearer <key>      (`anthropic` too: it is spoken to in OpenAI's format)
+    header:<name>      <name>: <key>                    (Azure's `api-key`)
+    none               nothing
+
+The opened key lives in the headers of this attempt alone: nothing here keeps it or writes it anywhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from doorward.core.errors import DoorwardError, UpstreamCredentialsRefused, UpstreamFailed, UpstreamKeyRefused
+from doorward.core.exchange import Header
+from doorward.core.secret import Secret
+from doorward.providers.provider import Account
+from doorward.providers.route import Plan
+from doorward.upstream.request import is_framing, is_token
+
+_SENDABLE = re.compile(rb"[\x21-\x7e]+")
+"""Keys and ids are printable ASCII without spaces; anything else could end the header or smuggle another in."""
+
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"cookie", b"proxy-authorization"))
+_OWNERS = frozenset((b"openai-organization", b"openai-project"))
+
+
+class Opener(Protocol):
+    """The opening side of the vault."""
+
+    async def use(self, name: str) -> Secret: ...
+
+
+class Credentials:
+    def __init__(self, vault: Opener) -> None:
+        self._vault = vault
+
+    async def write(self, plan: Plan, headers: list[Header]) -> None:
+        """Remove every credential that is in `headers` and append the account's own.
+
+        Raises what the vault raises, `UpstreamFailed` for a strategy that cannot be followed, and
+        `UpstreamKeyRefused` or `UpstreamCredentialsRefused` for a stored key that no header can carry.
+        """
+        carrier = _carrier(plan)
+        ours = _CREDENTIALS | _OWNERS | ({carrier} if carrier else frozenset())
+        headers[:] = [field for field in headers if field[0].lower() not in ours]
+        account = plan.account
+        if account is None:
+            if carrier is not None:
+                raise UpstreamFailed(f"Provider {plan.provider.id} needs a key and no account was chosen. Add an account to it.")
+            return
+        for name, value in ((b"openai-organization", account.organization), (b"openai-project", account.project)):
+            if value:
+                headers.append((name, _checked(value.encode(), "organization or project id", account)))
+        if carrier is not None:
+            secret = await self._vault.use(f"account:{account.id}")
+            key = _checked(secret.reveal(), "key", account)
+            headers.append((carrier, b"Bearer " + key if carrier == b"authorization" else key))
+
+
+def _carrier(plan: Plan) -> bytes | None:
+    """The credential header's name, or `None`: this provider takes none."""
+    strategy = plan.provider.auth_strategy
+    if strategy in ("api_key", "bearer"):
+        return b"authorization"
+    if strategy == "none":
+        return None
+    kind, _, name = strategy.partition(":")
+    carrier = name.strip().lower().encode("ascii", "replace")
+    if kind != "header" or not is_token(carrier) or is_framing(carrier):
+        raise UpstreamFailed(
+            f"Provider {plan.provider.id} has an auth strategy that cannot be followed. Use api_key, header:<name> or none."
+        )
+    return carrier
+
+
+def _checked(value: bytes, what: str, account: Account) -> bytes:
+    if _SENDABLE.fullmatch(value):
+        return value
+    raise _unusable(account)(f"The {what} stored for account {account.id} has characters that no header can carry. Set it again.")
+
+
+def _unusable(account: Account) -> type[DoorwardError]:
+    return UpstreamKeyRefused if account.owner.startswith("user:") else UpstreamCredentialsRefused
