@@ -45,11 +45,15 @@ class Custodian:
         self._deposit = deposit
         self._openai_base_url = openai_base_url
 
+    async def fit(self, provider_id: str, key: Secret) -> Secret:
+        """The key as it will be sent there, white space cut. Raises `NotFound`, `Unprocessable` (R11)."""
+        return checked(key, await self._provider(provider_id))
+
     async def take_in(
         self, provider_id: str, label: str, key: Secret, traits: AccountTraits | None = None, *, owner: str = OPERATOR
     ) -> Account:
         """A new account with its key. Raises `NotFound`, `Conflict`, `Unprocessable`; then nothing was written."""
-        fit = checked(key, await self._provider(provider_id))
+        fit = await self.fit(provider_id, key)
         async with self._store.writing() as connection:
             account = await self._accounts.add(provider_id, label, owner, within=connection, **(traits or AccountTraits()))
             return await self._seal(account.id, fit, connection)
@@ -61,7 +65,7 @@ class Custodian:
         account = await self._accounts.get(account_id, owner)
         if account is None:
             raise NotFound("There is no such account.")
-        fit = checked(key, await self._provider(account.provider_id))
+        fit = await self.fit(account.provider_id, key)
         async with self._store.writing() as connection:
             if fields:
                 await self._accounts.change(account_id, owner, within=connection, **fields)

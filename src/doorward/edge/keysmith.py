@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from doorward.core import client_key
-from doorward.core.caller import Scope
+from doorward.core.caller import NO_LIMITS, KeyLimits, Scope
 from doorward.core.errors import Conflict, Forbidden, NotFound, Unprocessable
 from doorward.core.secret import Secret
 from doorward.store.client_keys import ClientKeys, KeyFields, KeyRow
@@ -29,6 +29,10 @@ class Wish:
     models: tuple[str, ...] | None = None
     """Exact ids, or prefixes ending in ``*``; `None` = every model."""
     expires_at: float | None = None
+    owner_user_id: str | None = None
+    """`None`: the operator's key."""
+    adapters: tuple[str, ...] | None = None
+    limits: KeyLimits = NO_LIMITS
 
 
 class Keysmith:
@@ -37,7 +41,7 @@ class Keysmith:
         self._client_keys = client_keys
 
     async def make(self, wish: Wish, maker: Collection[Scope]) -> tuple[KeyRow, Secret]:
-        """A new key for the operator. Raises `Forbidden` when it would have a scope that its maker lacks."""
+        """A new key. Raises `Forbidden` when it would have a scope that its maker lacks."""
         beyond = [scope for scope in wish.scopes if scope not in maker]
         if beyond:
             raise Forbidden(f"A key's scopes cannot exceed its maker's. Leave out {', '.join(beyond)}.")
@@ -52,6 +56,9 @@ class Keysmith:
                 scopes=wish.scopes,
                 models=wish.models,
                 expires_at=wish.expires_at,
+                owner_user_id=wish.owner_user_id,
+                adapters=wish.adapters,
+                limits=wish.limits,
             )
             return await self._client_keys.add(row, within=connection), whole
 

@@ -9,6 +9,7 @@ from doorward.core.clock import Clock
 from doorward.edge.custodian import Custodian
 from doorward.edge.keysmith import Keysmith
 from doorward.edge.peer import Peers
+from doorward.edge.slot import Slot
 from doorward.edge.trial import Tried
 from doorward.identity.credentials import Credentials
 from doorward.identity.desk import Desk
@@ -36,3 +37,5 @@ class Parts:
     """Settings let every provider be on a private network."""
     desk: Desk | None = None
     """Users, sessions and the audit chain; `None`: client keys alone, as in tests of other nouns."""
+    slot: Slot | None = None
+    """Where the key of `/api/v1/openai-key` and `/api/v1/me/openai-key` goes in."""
