@@ -58,7 +58,7 @@ async def test_a_cancelled_writer_undoes_its_work_and_frees_the_turn(store: Stor
 
 
 async def test_reading_refuses_to_write(store: Store) -> None:
-    with pytest.raises(Exception, match=r"(?i)read-?only|cannot be reached"):
+    with pytest.raises(Exception, match=r"(?i)read-?only|cannot be used"):
         async with store.reading() as connection:
             await connection.execute(text("DELETE FROM providers"))
     async with store.reading() as connection:
@@ -117,7 +117,7 @@ async def test_a_database_that_another_program_locks_is_a_503_after_a_bounded_wa
     try:
         locker.execute("BEGIN IMMEDIATE")
         started = time.monotonic()
-        with pytest.raises(StoreError, match="cannot be reached") as refused:
+        with pytest.raises(StoreError, match="cannot be used") as refused:
             await Notes(store).set("a", "1")
         assert time.monotonic() - started < 15
         assert (refused.value.status, refused.value.should_retry) == (503, None)

@@ -10,18 +10,18 @@ which names no host; the cause is chained for the log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import event, select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from doorward.core.errors import StoreError
 from doorward.store import schema
 from doorward.store.address import Address, Dialect, parse, prepare_file
+from doorward.store.away import AWAY, away_is_503, broken_socket_is_503, connecting_is_503, root_cause
 from doorward.store.tables.columns import database_now
 
 BUSY_TIMEOUT_MS = 5000
@@ -29,7 +29,6 @@ BUSY_TIMEOUT_MS = 5000
 READERS = 4
 PG_WRITERS = 5
 _AFTER_COMMIT = "doorward after commit"
-_AWAY = "The database cannot be reached. Nothing was changed; try again in a moment"
 
 
 class Store:
@@ -43,6 +42,9 @@ class Store:
         # SQLite has one writer: queueing here in order beats polling for the file's lock
         self._turn = asyncio.Lock()
         self._writing_task: asyncio.Task[Any] | None = None
+        self._socket_guard: Callable[[], AbstractContextManager[None]] = (
+            nullcontext if address.dialect == "sqlite" else broken_socket_is_503
+        )
 
     @property
     def url(self) -> str:
@@ -60,8 +62,8 @@ class Store:
             await store._migrate()
         except BaseException as error:
             await store.close()
-            if isinstance(error, (SQLAlchemyError, OSError)) or (isinstance(error, StoreError) and error.message == _AWAY):
-                raise StoreError(f"The database {address.spoken} cannot be used: {_root_cause(error)}") from error
+            if isinstance(error, (SQLAlchemyError, OSError)) or (isinstance(error, StoreError) and error.message == AWAY):
+                raise StoreError(f"The database {address.spoken} cannot be used: {root_cause(error)}") from error
             raise
         return store
 
@@ -127,10 +129,10 @@ class Store:
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        with _away_is_503(), _connecting_is_503():
+        with connecting_is_503():
             connection = await engine.connect()
         try:
-            with _away_is_503():
+            with away_is_503(), self._socket_guard():
                 yield connection
         finally:
             # a cancelled caller must still give its connection back
@@ -188,33 +190,3 @@ def _tune_sqlite(engine: AsyncEngine, *, reads: bool) -> None:
         def _begin(connection: Any) -> None:
             # IMMEDIATE takes the write lock at once: a read that turns into a write could not wait for it
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-@contextmanager
-def _away_is_503() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise StoreError(_AWAY, retry_after_s=1.0) from error
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        raise StoreError(_AWAY, retry_after_s=1.0) from error
-
-
-@contextmanager
-def _connecting_is_503() -> Iterator[None]:
-    """The drivers raise their own classes, and the system's, while connecting."""
-    try:
-        yield
-    except SQLAlchemyError:
-        raise
-    except Exception as error:
-        raise StoreError(_AWAY, retry_after_s=1.0) from error
-
-
-def _root_cause(error: BaseException) -> str:
-    """What the driver said, without SQLAlchemy's wrapping, statements and links."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).strip() or type(error).__name__

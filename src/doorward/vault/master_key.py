@@ -67,16 +67,18 @@ def parse(text: Secret, source: str) -> MasterKey:
 
 def read(file: Path) -> MasterKey:
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold up the start
     except OSError as error:
         raise VaultError(f"The master key file {file} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as opened:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise VaultError(f"The master key file {file} is not a regular file")
         if _is_open_to_others(status):
             raise VaultError(f"The master key file {file} can be read by others. Run: chmod 600 {file}")
-        return parse(Secret(opened.read(4096)), f"The master key file {file}")
+        return parse(Secret(os.read(descriptor, 4096)), f"The master key file {file}")
+    finally:
+        os.close(descriptor)
 
 
 def _is_open_to_others(status: os.stat_result) -> bool:
