@@ -34,13 +34,24 @@ async def serving(app: Any, **settings: Any) -> AsyncIterator[str]:
             await asyncio.sleep(0.005)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = server.force_exit = True
+        server.force_exit = True
+        server.leave.set()
+        for task in list(server.server_state.tasks):
+            task.cancel()
         await running
         listener.close()
 
 
 class _Quiet(uvicorn.Server):
-    """Signals stay with pytest."""
+    """Signals stay with pytest; the end is an event instead of a flag that is looked at ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.leave = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.leave.wait()
 
     def capture_signals(self) -> Any:
         from contextlib import nullcontext

@@ -126,13 +126,12 @@ def keywords_repeated(text: str) -> list[str]:
 
 def of_length(turns: Sequence[Turn], words: int, seed: object = None, index: int = 0) -> str:
     """An answer of at least so many words."""
-    text = write(turns, seed, index)
-    asked = question(turns)
-    for more in range(10_000):
-        if len(text.split()) >= words:
-            break
-        text += " " + _body(asked, more)
-    return text
+    parts = [write(turns, seed, index)]
+    asked, held = question(turns), len(parts[0].split())
+    while held < words:
+        parts.append(_body(asked, len(parts)))
+        held += len(parts[-1].split())
+    return " ".join(parts)
 
 
 def _without_instruction(text: str) -> str:

@@ -65,6 +65,7 @@ class Simulator:
             misbehaving.NO_FAULTS,
             record,
             request_id,
+            lambda: self.log.write(record),
         )
         self.open_calls += 1
         try:
@@ -84,7 +85,7 @@ class Simulator:
             self.open_calls -= 1
             if not record.finished:
                 record.aborted_at = round(self._clock.monotonic() - started, 4)
-            self.log.write(record)
+                self.log.write(record)
 
     def _answer(self, scope: dict[str, Any], headers: dict[bytes, bytes], body: bytes | BadRequest, delivery: Delivery) -> Answer:
         record = delivery.record
@@ -171,9 +172,8 @@ async def _while_client_stays(work: Any, receive: Receive) -> None:
             working.result()
     finally:
         gone.cancel()
-        if not working.done():
-            working.cancel()
-            await asyncio.wait({working})
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -42,6 +42,8 @@ class Delivery:
     faults: Faults
     record: Record
     request_id: bytes
+    settle: Callable[[], None]
+    """Called once the answer is made whole, just before its last byte: who has the answer finds it in the log."""
 
     @property
     def at_once(self) -> bool:
@@ -59,7 +61,6 @@ class Delivery:
             await self._whole(answer)
         else:
             await self._streamed(answer)
-        self.record.finished = True
 
     async def _whole(self, answer: Whole) -> None:
         faults, record = self.faults, self.record
@@ -77,6 +78,7 @@ class Delivery:
         if faults.cut is not None and answer.status < 300:
             await self.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
             self._drop(reset=False)
+        self._finish()
         await self.send({"type": "http.response.body", "body": body})
 
     async def _streamed(self, answer: Streamed) -> None:
@@ -104,7 +106,12 @@ class Delivery:
                 broken = True
             record.tokens_out += tokens
             await send({"type": "http.response.body", "body": frame, "more_body": True})
+        self._finish()
         await send({"type": "http.response.body", "body": b"" if faults.no_done else answer.end})
+
+    def _finish(self) -> None:
+        self.record.finished = True
+        self.settle()
 
     async def _generated(self, tokens: int) -> None:
         """Wait as long as generating takes; whoever leaves meanwhile pays for what was generated."""

@@ -26,7 +26,7 @@ def cut(text: str, model: str, stop: Sequence[str] = (), most_tokens: int | None
     for sequence in stop:
         if sequence:
             text = text.split(sequence, 1)[0]
-    whole = _pieces(text, counted_as(model))
+    whole = (_pieces if len(text) <= CACHED_CHARS else _pieces.__wrapped__)(text, counted_as(model))
     total = sum(tokens for _, tokens in whole)
     if most_tokens is None or total <= most_tokens:
         return Cut(text, whole, total, "stop")
@@ -49,6 +49,10 @@ def stops(body: Json) -> tuple[str, ...]:
     if not isinstance(listed, list) or len(listed) > 4 or not all(isinstance(one, str) for one in listed):
         raise invalid("stop", "send a string, or a list of up to four strings.", "invalid_type")
     return tuple(listed)
+
+
+CACHED_CHARS = 4096
+"""Longer texts are not worth their place in the memory."""
 
 
 @lru_cache(maxsize=256)

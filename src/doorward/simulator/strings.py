@@ -60,15 +60,18 @@ def text_value(schema: dict[str, Any], name: str, text: str) -> str:
 
 
 def proper_names(text: str) -> list[str]:
-    """Capitalised words that do not just begin a sentence: `Paris`, `New York`."""
+    """Capitalised words such as `Paris` or `New York`; those that begin a sentence come last, for they may be any word."""
     names: list[str] = []
+    first: list[str] = []
     for found in _CAPITAL.finditer(text):
         words = found[0].split(" ")
+        begins = text[: found.start()].rstrip()[-1:] in ("", ".", "!", "?", ":")
         while words and words[0] in _FIRST_WORDS:
             words.pop(0)
+            begins = False
         if words:
-            names.append(" ".join(words))
-    return list(dict.fromkeys(names))
+            (first if begins else names).append(" ".join(words))
+    return list(dict.fromkeys([*names, *first]))
 
 
 def number_in(text: str, name: str, *, share: bool) -> float | int:
