@@ -22,6 +22,7 @@ from doorward.wire.endpoints import Endpoint
 MAX_FACTS_BYTES = 4096
 MAX_REASON_CHARS = 200
 MAX_NAME_CHARS = 128
+MAX_PLANS = 8
 BYTES_PER_TOKEN = 4
 """For estimating input that was not counted: English prose in OpenAI's encodings."""
 OUTCOME_UNKNOWN = "outcome unknown: the request was sent and its answer was lost"
@@ -156,9 +157,22 @@ def settle(
         first_byte_ms=_span_ms(entry, entry.first_byte_s),
         duration_ms=_span_ms(entry, now.monotonic),
         settled_at=now.wall,
-        facts=facts_json(entry.facts),
+        facts=facts_json(_with_route(entry)),
     )
     return Settled(call, rows)
+
+
+def _with_route(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
+    """The facts, with the router's decision where it was made: after the limits."""
+    route = entry.route
+    if route is None:
+        return entry.facts
+    accounts = {plan.account.id: plan.account.label for plan in route.plans[:MAX_PLANS] if plan.account is not None}
+    decided: dict[str, Any] = {"asked": clean(route.asked), "why": route.why, "candidates": len(route.plans), "accounts": accounts}
+    if route.rescue:
+        decided["rescue"] = True
+    place = 1 + max((index for index, (step, _) in enumerate(entry.facts) if step == "limits"), default=-1)
+    return [*entry.facts[:place], ("route", decided), *entry.facts[place:]]
 
 
 def _attempt_row(entry: Entry, attempt: Attempt) -> AttemptRow:

@@ -6,16 +6,20 @@ adds the calls up again and compares.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import BigInteger, Table, cast, func, select
 
 from doorward.store.address import Dialect
 from doorward.store.call_rows import CallRow
+from doorward.store.engine import Store
 from doorward.store.insert import insert
 from doorward.store.lists import read
-from doorward.store.tables.money import rollups
+from doorward.store.tables import money as tables
+from doorward.store.tables.doors import client_keys
+from doorward.store.tables.identity import users
 
 BUCKET_S = 900
 MEASURES = (
@@ -30,7 +34,7 @@ MEASURES = (
     "reasoning_tokens",
     "cost_nanos",
 )
-KEYS = tuple(column.name for column in rollups.primary_key)
+KEYS = tuple(column.name for column in tables.rollups.primary_key)
 REFUSED = "refused"
 """Outcome of calls that are in `calls` as samples only: counted in `refusals`, never here."""
 
@@ -94,3 +98,46 @@ def adding(dialect: Dialect, table: Table, measures: tuple[str, ...]) -> Any:
         index_elements=[column.name for column in table.primary_key],
         set_={name: table.c[name] + statement.excluded[name] for name in measures},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Whole buckets from `from_s` to `to_s`, unix seconds, exclusive at the end; `owner` = `None`: everybody's."""
+
+    from_s: float
+    to_s: float
+    owner: str | None = None
+    key_id: str | None = None
+
+
+class Rollups:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def sums(self, column: str, span: Span) -> list[tuple[Any, tuple[int, ...]]]:
+        """Sums of the measures by one of the key columns -> (its value, measures in `MEASURES`' order)."""
+        by = tables.rollups.c[column]
+        statement = (
+            select(by, *(cast(func.sum(tables.rollups.c[name]), BigInteger) for name in MEASURES))
+            .where(tables.rollups.c.bucket >= bucket_of(span.from_s), tables.rollups.c.bucket < span.to_s)
+            .where(tables.rollups.c.tag != "" if column == "tag" else tables.rollups.c.tag == "")
+            .group_by(by)
+        )
+        if span.owner is not None:
+            statement = statement.where(tables.rollups.c.owner == span.owner)
+        if span.key_id is not None:
+            statement = statement.where(tables.rollups.c.key_id == span.key_id)
+        async with self._store.reading() as connection:
+            return [(row[0], tuple(row[1:])) for row in await connection.execute(statement)]
+
+    async def key_labels(self, key_ids: Collection[str]) -> dict[str, str]:
+        """Labels of the keys that still exist."""
+        statement = select(client_keys.c.public_id, client_keys.c.label).where(client_keys.c.public_id.in_(key_ids))
+        async with self._store.reading() as connection:
+            return {row.public_id: row.label for row in await connection.execute(statement)}
+
+    async def user_names(self, user_ids: Collection[str]) -> dict[str, str]:
+        """E-mail addresses of the users that still exist."""
+        statement = select(users.c.id, users.c.email).where(users.c.id.in_(user_ids))
+        async with self._store.reading() as connection:
+            return {row.id: row.email for row in await connection.execute(statement)}

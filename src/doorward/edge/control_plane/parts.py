@@ -13,6 +13,7 @@ from doorward.edge.slot import Slot
 from doorward.edge.trial import Tried
 from doorward.identity.credentials import Credentials
 from doorward.identity.desk import Desk
+from doorward.ledger.reports import Accounting
 from doorward.store.accounts import Accounts
 from doorward.store.client_keys import ClientKeys
 from doorward.store.providers import Providers
@@ -39,3 +40,5 @@ class Parts:
     """Users, sessions and the audit chain; `None`: client keys alone, as in tests of other nouns."""
     slot: Slot | None = None
     """Where the key of `/api/v1/openai-key` and `/api/v1/me/openai-key` goes in."""
+    accounting: Accounting | None = None
+    """The book; `None`: this Doorward shows none, as in tests of other nouns."""

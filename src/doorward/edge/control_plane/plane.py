@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from doorward.edge.control_plane import accounts, errors, keys, me, providers
+from doorward.edge.control_plane import accounts, calls, errors, keys, me, providers, usage
 from doorward.edge.control_plane.declare import all_declared, declared, router
 from doorward.edge.control_plane.parts import Parts
 
@@ -40,7 +40,7 @@ def control_plane(parts: Parts) -> errors.ControlPlane:
     )
     app.state.parts = parts
     errors.install(app)
-    for noun in (me, providers, accounts, keys):
+    for noun in (me, providers, accounts, keys, calls, usage):
         app.router.routes.extend(noun.routes.routes)
     app.router.routes.extend(document.routes)
     all_declared(app.router.routes)
