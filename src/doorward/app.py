@@ -31,6 +31,7 @@ from doorward.edge.trial import Trial
 from doorward.identity.credentials import Credentials
 from doorward.identity.custody import no_account
 from doorward.ledger.ledger import Ledger
+from doorward.ledger.reports import Accounting
 from doorward.objects.ownership import Ownership
 from doorward.providers.catalog import OPENAI
 from doorward.providers.prices import Prices
@@ -173,6 +174,7 @@ class App:
             changed=self.catalogue.changed,
             try_account=Trial(self.catalogue, accounts, fetch, clock).try_account,
             version=__version__,
+            accounting=Accounting.over(self.store),
             allow_private=settings.allow_private_upstreams,
         )
         probes = Probes({"database": self._database_answers, "catalogue": self._catalogue_loaded}, lambda: self.draining)
