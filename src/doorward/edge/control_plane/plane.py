@@ -5,7 +5,21 @@ from __future__ import annotations
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from doorward.edge.control_plane import accounts, calls, errors, keys, me, providers, usage
+from doorward.edge import session, signin_oidc, signin_passkey
+from doorward.edge.control_plane import (
+    accounts,
+    audit,
+    calls,
+    errors,
+    keys,
+    me,
+    me_key,
+    me_keys,
+    providers,
+    sessions,
+    usage,
+    users,
+)
 from doorward.edge.control_plane.declare import all_declared, declared, router
 from doorward.edge.control_plane.parts import Parts
 
@@ -40,7 +54,10 @@ def control_plane(parts: Parts) -> errors.ControlPlane:
     )
     app.state.parts = parts
     errors.install(app)
-    for noun in (me, providers, accounts, keys, calls, usage):
+    nouns = [me, providers, accounts, keys, calls, usage]
+    if parts.desk is not None:
+        nouns += [session, signin_passkey, signin_oidc, me_key, me_keys, sessions, users, audit]
+    for noun in nouns:
         app.router.routes.extend(noun.routes.routes)
     app.router.routes.extend(document.routes)
     all_declared(app.router.routes)

@@ -1,0 +1,202 @@
+"""`/api/v1/me/keys`: a user's own client keys (R14). Another user's id is a 404, whatever one tries."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from doorward.core.caller import Caller, KeyLimits, Scope
+from doorward.core.errors import Forbidden, NotFound
+from doorward.core.money import nanos_of_usd, usd_text
+from doorward.edge.control_plane.caller import Calling, HasParts
+from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
+from doorward.edge.control_plane.fields import Answer, Body, Text
+from doorward.edge.control_plane.keys import Models, Rotation, UnixTime
+from doorward.edge.keysmith import Wish
+from doorward.edge.provider_form import models as checked_models
+from doorward.identity.custody import WITH_LOGIN
+from doorward.store.client_keys import KeyRow
+
+routes = router("my keys")
+
+Count = Annotated[int, Field(ge=1, le=10**12)]
+Adapters = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=100)]
+
+
+class LimitsIn(Body):
+    """Left out: no bound of the key's own."""
+
+    rpm: Count | None = Field(None, description="Requests a minute.")
+    rpd: Count | None = Field(None, description="Requests a day.")
+    tpm: Count | None = Field(None, description="Tokens a minute.")
+    tpd: Count | None = Field(None, description="Tokens a day.")
+    concurrency: Count | None = Field(None, description="Calls at once.")
+    budget_usd: Annotated[Decimal, Field(ge=0, le=10**7, decimal_places=9)] | None = Field(None, description="Dollars a period.")
+    budget_period: Literal["day", "month", "ever"] = "month"
+
+
+class LimitsOut(Answer):
+    rpm: int | None
+    rpd: int | None
+    tpm: int | None
+    tpd: int | None
+    concurrency: int | None
+    budget_usd: str | None
+    budget_period: Literal["day", "month", "ever"] | None
+
+
+class MyKeyIn(Body):
+    label: Text
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)] = Field(["call"])
+    models: Models | None = None
+    adapters: Adapters | None = None
+    limits: LimitsIn = LimitsIn()
+    expires_at: UnixTime | None = None
+
+
+class MyKeyChange(Body):
+    label: Text
+
+
+class MyKeyOut(Answer):
+    id: str
+    label: str
+    scopes: list[Scope]
+    models: list[str] | None = Field(description="Models it may use; null: all.")
+    adapters: list[str] | None = Field(description="Adapters it may use; null: all.")
+    limits: LimitsOut
+    state: Literal["active", "expired", "revoked"]
+    created_at: float
+    expires_at: float | None
+    last_used_at: float | None
+    rotated_from: str | None = Field(description="The key that this one replaces.")
+
+
+class MyKeyMade(MyKeyOut):
+    key: str = Field(description="The whole key, shown this once.")
+
+
+class MyKeyList(Answer):
+    data: list[MyKeyOut]
+
+
+@routes.get("/api/v1/me/keys")
+@declared(auth="either", scope="me", modes=WITH_LOGIN)
+async def list_mine(parts: HasParts, caller: Calling) -> MyKeyList:
+    """My client keys, the newest first."""
+    now_s = parts.clock.wall()
+    return MyKeyList(data=[MyKeyOut(**_shown(row, now_s)) for row in await parts.client_keys.list(_user(caller))])
+
+
+@routes.post("/api/v1/me/keys", status_code=201)
+@declared(auth="either", scope="me", body_cap_bytes=JSON_CAP_BYTES, modes=WITH_LOGIN)
+async def make(parts: HasParts, caller: Calling, wish: MyKeyIn) -> MyKeyMade:
+    """Make a client key of mine. It can do no more than I can."""
+    await _require_unbounded(parts, caller)
+    row, key = await parts.keysmith.make(
+        Wish(
+            label=wish.label,
+            scopes=tuple(dict.fromkeys(wish.scopes)),
+            models=None if wish.models is None else checked_models(wish.models),
+            expires_at=wish.expires_at,
+            owner_user_id=_user(caller),
+            adapters=None if wish.adapters is None else tuple(wish.adapters),
+            limits=_limits(wish.limits),
+        ),
+        caller.scopes,
+    )
+    return MyKeyMade(**_shown(row, parts.clock.wall()), key=key.reveal().decode())
+
+
+@routes.patch("/api/v1/me/keys/{key_id}")
+@declared(auth="either", scope="me", body_cap_bytes=JSON_CAP_BYTES, modes=WITH_LOGIN)
+async def rename(parts: HasParts, caller: Calling, key_id: str, wish: MyKeyChange) -> MyKeyOut:
+    """Give one of my keys another label."""
+    await _mine(parts, caller, key_id)
+    row = await parts.client_keys.change(key_id, label=wish.label)
+    parts.credentials.forget(key_id)
+    return MyKeyOut(**_shown(row, parts.clock.wall()))
+
+
+@routes.post("/api/v1/me/keys/{key_id}/rotate", status_code=201)
+@declared(auth="either", scope="me", body_cap_bytes=JSON_CAP_BYTES, modes=WITH_LOGIN)
+async def rotate(parts: HasParts, caller: Calling, key_id: str, wish: Rotation) -> MyKeyMade:
+    """Make a successor with the same powers; the old key stays good for `overlap_s` seconds."""
+    await _mine(parts, caller, key_id)
+    if caller.key_id != key_id:
+        await _require_unbounded(parts, caller)
+    row, key = await parts.keysmith.rotate(key_id, wish.overlap_s, caller.scopes)
+    parts.credentials.forget(key_id)
+    return MyKeyMade(**_shown(row, parts.clock.wall()), key=key.reveal().decode())
+
+
+@routes.post("/api/v1/me/keys/{key_id}/revoke")
+@declared(auth="either", scope="me", modes=WITH_LOGIN)
+async def revoke(parts: HasParts, caller: Calling, key_id: str) -> MyKeyOut:
+    """End one of my keys: refused here at once, and by every other process within 5 s."""
+    await _mine(parts, caller, key_id)
+    row = await parts.client_keys.revoke(key_id, _user(caller))
+    parts.credentials.forget(key_id)
+    return MyKeyOut(**_shown(row, parts.clock.wall()))
+
+
+def _user(caller: Caller) -> str:
+    if caller.user_id is None:
+        raise Forbidden("This key belongs to the operator, not to a user. Use /api/v1/keys.")
+    return caller.user_id
+
+
+async def _mine(parts: HasParts, caller: Caller, key_id: str) -> KeyRow:
+    row = await parts.client_keys.by_public_id(key_id)
+    if row is None or row.owner_user_id != _user(caller):
+        raise NotFound("There is no such client key.")
+    return row
+
+
+async def _require_unbounded(parts: HasParts, caller: Caller) -> None:
+    """A key with bounds must not make one without: it would be its own way out of them."""
+    if caller.key_id is None:
+        return
+    row = await _mine(parts, caller, caller.key_id)
+    if row.models is not None or row.adapters is not None or row.expires_at is not None or row.limits != KeyLimits():
+        raise Forbidden("A key with limits or an end cannot make keys. Sign in to make one.")
+
+
+def _limits(wish: LimitsIn) -> KeyLimits:
+    budget = None if wish.budget_usd is None else nanos_of_usd(wish.budget_usd)
+    return KeyLimits(
+        rpm=wish.rpm,
+        rpd=wish.rpd,
+        tpm=wish.tpm,
+        tpd=wish.tpd,
+        concurrency=wish.concurrency,
+        budget_nanos=budget,
+        budget_period=None if budget is None else wish.budget_period,
+    )
+
+
+def _shown(row: KeyRow, now_s: float) -> dict[str, object]:
+    bounds = row.limits
+    return {
+        "id": row.public_id,
+        "label": row.label,
+        "scopes": list(row.scopes),
+        "models": None if row.models is None else list(row.models),
+        "adapters": None if row.adapters is None else list(row.adapters),
+        "limits": LimitsOut(
+            rpm=bounds.rpm,
+            rpd=bounds.rpd,
+            tpm=bounds.tpm,
+            tpd=bounds.tpd,
+            concurrency=bounds.concurrency,
+            budget_usd=None if bounds.budget_nanos is None else usd_text(bounds.budget_nanos),
+            budget_period=bounds.budget_period,
+        ),
+        "state": "revoked" if row.revoked_at is not None else "active" if row.is_valid(now_s) else "expired",
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "last_used_at": row.last_used_at,
+        "rotated_from": row.rotated_from,
+    }
