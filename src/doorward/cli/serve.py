@@ -14,7 +14,7 @@ from doorward import __version__
 from doorward.app import App, run
 from doorward.cli import config
 from doorward.cli.outcome import WRONG_USE, Failure
-from doorward.cli.terminal import Terminal, compact, write
+from doorward.cli.terminal import STARTED_S, Terminal, compact, write
 from doorward.cli.tree import Verb, verb
 from doorward.settings import Settings
 
@@ -36,7 +36,6 @@ def serve(
     doorward serve
     doorward serve --host 0.0.0.0 --port 8443 --tls-cert chain.pem --tls-key key.pem
     """
-    started_s = time.monotonic()
     terminal = Terminal.of(sys.argv[1:])
     settings = config.read(host=host, port=port)
     _require_both(tls_cert, tls_key)
@@ -51,7 +50,7 @@ def serve(
             terminal.note(line)
         if settings.host not in LOOPBACK and tls_cert is None:
             terminal.warn(f"keys and passwords travel in clear on {settings.host}:{at_port}. Put TLS in front.")
-        terminal.note(f"Ready in {time.monotonic() - started_s:.1f} s. Ctrl+C stops.")
+        terminal.note(f"Ready in {time.monotonic() - STARTED_S:.1f} s. Ctrl+C stops.")
 
     try:
         run(settings, tls_cert, tls_key, ready)

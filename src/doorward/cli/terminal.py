@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
 from doorward.cli.outcome import Failure, Outcome, Table
+
+STARTED_S = time.monotonic()
+"""When the program began, nearly: this module is among the first that are imported."""
 
 _STYLES = {"error": "31", "warning": "33", "ok": "32", "bold": "1", "dim": "2"}
 

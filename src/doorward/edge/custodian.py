@@ -18,7 +18,7 @@ from doorward.core.secret import Secret
 from doorward.providers.catalog import OPENAI
 from doorward.providers.key_shape import checked
 from doorward.providers.provider import Account, Provider
-from doorward.store.accounts import AccountFields, Accounts, AccountTraits, secret_name
+from doorward.store.accounts import Accounts, AccountTraits, secret_name
 from doorward.store.engine import Store
 from doorward.store.providers import Providers
 
@@ -59,7 +59,7 @@ class Custodian:
             return await self._seal(account.id, fit, connection)
 
     async def replace_key(
-        self, account_id: str, key: Secret, fields: AccountFields | None = None, *, owner: str | None = None
+        self, account_id: str, key: Secret, fields: AccountTraits | None = None, *, owner: str | None = None
     ) -> Account:
         """Another key for an account, together with other changes. `owner`: only that owner's account is found."""
         account = await self._accounts.get(account_id, owner)
