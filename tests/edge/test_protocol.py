@@ -112,7 +112,7 @@ MALFORMED: dict[str, bytes] = {
     "websocket": OK + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n",
 }
 
-STATUS = {"many fields": 431, "websocket": 501, "method connect": 405} | {
+STATUS = {"many fields": 431, "method connect": 405} | {
     name: 431 for name in MALFORMED if name.startswith("large") and name != "large method"
 }
 

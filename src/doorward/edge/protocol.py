@@ -1,14 +1,7 @@
-"""The HTTP parser's side of the door: limits on heads and times, refusals in OpenAI's shape, who has gone.
+"""What arrives on a connection: parsed, bounded, refused or started as a call.
 
-On uvicorn's httptools protocol, of which the whole reading side is replaced:
-
-    HEAD     a request's head is arriving            head_timeout_s, max_head_bytes, max_head_fields
-    BODY     its body is arriving                    body_stall_s
-    BETWEEN  nothing is arriving                     head_timeout_s before the first request, then keep_alive_s
-    LINGER   a refusal was written; input is dropped linger_s
-
-One timer a connection, armed for the next time something can be due and never touched on the way of an
-ordinary request. What the client does not read is watched by the same timer (slow_reader_s).
+On uvicorn's httptools protocol, of which the whole reading side is replaced. A head is bounded in bytes and
+fields while it arrives (max_head_bytes, max_head_fields), then checked as a whole (`protocol_head.refusal`).
 """
 
 from __future__ import annotations
@@ -19,106 +12,38 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from doorward.core.errors import BadRequest, DoorwardError, HeadTooLarge, TooSlow
+from doorward.core.errors import BadRequest, DoorwardError, HeadTooLarge
 from doorward.core.exchange import Gone, header
-from doorward.edge.protocol_cycle import Cycle, Flow
+from doorward.edge.protocol_connection import BETWEEN, BODY, HEAD, LINGER, Connection
+from doorward.edge.protocol_cycle import Cycle
 from doorward.edge.protocol_head import Limits, refusal, wants_websocket, without_upgrade
 from doorward.edge.protocol_ids import fit_request_id
-from doorward.edge.protocol_watch import Watch
-from doorward.wire import envelope
 
 __all__ = ["DoorProtocol", "Limits", "protocol_class"]
-
-BETWEEN, HEAD, BODY, LINGER = range(4)
 
 _MAX_LINGER_BYTES = 2**20
 
 
-class NotImplementedHere(BadRequest):
-    """A protocol change that is not offered."""
-
-    status, code = 501, "not_implemented"
-
-
 class _Refused(Exception):
-    """Leaves the parser's callbacks; the error itself is kept on the protocol."""
+    """Leaves the parser's callbacks; the error itself is kept on the connection."""
 
 
-class DoorProtocol(HttpToolsProtocol):
-    """One connection. `limits` is set by `protocol_class`."""
-
-    limits = Limits()
-
-    cycle: Cycle | None  # type: ignore[assignment]  # the request that arrived last; ours is a subclass
-    flow: Flow
+class DoorProtocol(Connection):
+    """The reading side. `limits` is set by `protocol_class`."""
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        # Without uvicorn's leniency: what follows a last request ("Connection: close") is refused, not served.
-        self.parser = httptools.HttpRequestParser(self)
-        self.headers = []
-        self.url = b""
-        self._state = BETWEEN
-        self._running: Cycle | None = None
-        self._since_s = 0.0
         self._head_seen = False
+        """Part of a head has come, and its clock runs."""
         self._head_bytes = 0
         self._field_bytes = 0
         self._progress = False
-        self._silent_bytes = 0
+        """The bytes being parsed brought some body, or the end of a request."""
         self._upgrading = False
-        self._stopping = False
-        self._refusal: DoorwardError | None = None
-
-    # The connection
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        self.connections.add(self)
-        self.transport = transport
-        self.flow = Flow(transport, self.loop)
-        self.server = get_local_addr(transport)
-        self.client = get_remote_addr(transport)
-        self.scheme = "https" if is_ssl(transport) else "http"
-        self._since_s = self.loop.time()
-        self._watch = Watch(transport, self.loop, self.limits.slow_reader_s, self._left_s, self._expire)
-        self._watch.within(self.limits.head_timeout_s)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.connections.discard(self)
-        self._watch.stop()
-        self._leave()
-        self.flow.resume_writing()
-        if exc is None:
-            self.transport.close()
-        self.parser = None  # type: ignore[assignment]  # as uvicorn does: breaks the cycle between the two
-
-    def eof_received(self) -> None:
-        # A client that shuts its sending side is taken as gone: a connection that merely drains would
-        # otherwise tell nobody until its last byte is written.
-        self._leave()
-
-    def _leave(self) -> None:
-        if self._running is not None:
-            self._running.leave()
-        while self.pipeline:
-            queued, _ = self.pipeline.pop()
-            queued.leave()  # type: ignore[attr-defined]  # every cycle in our pipeline is ours
-
-    def shutdown(self) -> None:
-        """The server stops: what is open is answered and then closed. Idle connections: `close_if_idle`."""
-        self._stopping = True
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
-
-    def close_if_idle(self) -> None:
-        if self._running is None and self._state == BETWEEN:
-            self.transport.close()
 
     # Bytes in
 
@@ -168,7 +93,7 @@ class DoorProtocol(HttpToolsProtocol):
     def _go_on_without_upgrade(self, rest: bytes) -> None:
         self._upgrading = False
         if wants_websocket(self.headers):
-            self._refuse(NotImplementedHere("WebSockets are not served on this path yet; call it over HTTP."))
+            self._refuse(BadRequest("WebSockets are not served on this path yet; call it over HTTP.", code="not_implemented"))
             return
         method = self.parser.get_method()
         head = without_upgrade(method, self.url, self.parser.get_http_version(), self.headers)
@@ -249,10 +174,6 @@ class DoorProtocol(HttpToolsProtocol):
             # Reading goes on, unlike in uvicorn: a paused connection cannot tell that its client has gone.
             self.pipeline.appendleft((cycle, self.app))
 
-    def _run(self, cycle: Cycle) -> None:
-        self._running = cycle
-        self._start_asgi_task(cycle, self.app)
-
     def on_body(self, body: bytes) -> None:
         self._progress = True
         if self.cycle is not None and not self.cycle.disconnected:
@@ -268,97 +189,12 @@ class DoorProtocol(HttpToolsProtocol):
             self.cycle.more_body = False
             self.cycle.message_event.set()
 
-    # Answers and refusals
-
-    def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
-        self._running = None
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, _ = self.pipeline.pop()
-            self._run(cycle)  # type: ignore[arg-type]  # every cycle in our pipeline is ours
-        elif self._refusal is not None:
-            self._write_refusal(self._refusal)
-        elif self._state != HEAD:
-            self._since_s = self.loop.time()
-
     def _too_large(self) -> HeadTooLarge:
         return HeadTooLarge(f"The request head is over {self.limits.max_head_bytes} bytes or {self.limits.max_head_fields} fields.")
 
     def _give_up(self, error: DoorwardError) -> None:
         self._refusal = error
         raise _Refused
-
-    def _refuse(self, error: DoorwardError) -> None:
-        """End this connection with `error`, after the answers to what was asked before it."""
-        self._refusal = error
-        broken = self.cycle if self._state == BODY else None
-        self._state = LINGER
-        self._silent_bytes = 0
-        if broken is not None and broken.response_complete:
-            self.transport.close()
-            return
-        if broken is not None and broken is self._running:
-            started = broken.response_started
-            broken.leave()
-            self._running = None
-            if started:
-                self.transport.abort()
-                return
-        elif broken is not None and self.pipeline and self.pipeline[0][0] is broken:
-            self.pipeline.popleft()
-            broken.leave()
-        if self._running is None:
-            self._write_refusal(error)
-
-    def _write_refusal(self, error: DoorwardError) -> None:
-        request_id = fit_request_id(header(self.headers, b"x-request-id"))
-        headers, content = envelope.answer(error, request_id)
-        lines = [STATUS_LINE[error.status]]
-        for name, value in (*self.server_state.default_headers, *headers, (b"connection", b"close")):
-            lines += (name, b": ", value, b"\r\n")
-        self.transport.write(b"".join((*lines, b"\r\n", content)))
-        self._since_s = self.loop.time()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self._watch.within(self.limits.linger_s)
-
-    # Time
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._watch.writing_paused()
-
-    def _unset_keepalive_if_required(self) -> None:
-        """uvicorn's own keep-alive timer is never armed: the watch does its work."""
-
-    def _left_s(self) -> float:
-        """Seconds until what the connection waits for is overdue."""
-        limits = self.limits
-        waited_s = self.loop.time() - self._since_s
-        if self._state == HEAD:
-            return limits.head_timeout_s - waited_s
-        if self._state == BODY and self._running is None:
-            return limits.head_timeout_s - waited_s  # answered before the body was whole; the rest is dropped for a while
-        if self._state == BODY:
-            if self.flow.read_paused:
-                return limits.body_stall_s
-            return limits.body_stall_s - min(waited_s, self.loop.time() - self.flow.resumed_s)
-        if self._running is not None:
-            return limits.slow_reader_s
-        if self._state == LINGER:
-            return limits.linger_s - waited_s
-        return (limits.head_timeout_s if self.cycle is None else limits.keep_alive_s) - waited_s
-
-    def _expire(self) -> None:
-        if self._state == HEAD:
-            self._refuse(TooSlow("The request head was not complete in time; send it at once."))
-        elif self._state == BODY and self._running is not None:
-            self._refuse(TooSlow("The request body stopped arriving; send it without long pauses."))
-        else:
-            self.transport.close()
 
 
 def protocol_class(limits: Limits) -> type[DoorProtocol]:

@@ -24,11 +24,12 @@ def _prefix(text: str) -> bytes:
     return b"".join(_DASH if letter == "-" else _letter(letter) for letter in text)
 
 
-# Not in the middle of a word: "task-…" and "desk-…" are English.
-_WORD = rb"(?<![A-Za-z0-9])"
+# A word begins here: "task-…" and "desk-…" are English, but an escape (`\\n`, `%20`) before it is no letter of it.
+_WORD = rb"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
 _KEYS = b"|".join(
     (
         _WORD + _prefix("sk-") + _CHAR + rb"{6,}",  # OpenAI, Anthropic, DeepSeek, OpenRouter, …
+        rb"sk-(?=[A-Za-z_\-]*[0-9])[A-Za-z0-9_\-]{20,}",  # so long and with a digit: even inside a word
         _WORD + _prefix("sk_") + _CHAR + rb"{12,}",
         _WORD + _prefix("sess-") + _CHAR + rb"{12,}",  # OpenAI session keys
         _WORD + _prefix("dw-") + rb"[a-z2-9]{16}" + _DASH + _CHAR + rb"{6,}",  # ours
@@ -41,14 +42,18 @@ _QUOTES = rb"(?:\\?[\"'`]|\\u002[27])?"
 # After words that announce a key, anything long and opaque goes, whatever its shape …
 _GIVEN = rb"s?(?:[ ](?:provided|given|is|was|used))?" + _QUOTES + rb"[ \t]{0,8}[:=][ \t]{0,8}" + _QUOTES
 _SURE = (
-    rb"(?i:\b(?:bearer|basic)(?:[ \t+]{1,8}|%20)"
+    rb"(?i:"
+    + _WORD
+    + rb"(?:bearer|basic)(?:[ \t+]{1,8}|%20)"
     + _QUOTES
-    + rb"|\b(?:x-)?(?:api|access|secret|auth)[ _-]?(?:key|token)"
+    + rb"|"
+    + _WORD
+    + rb"(?:x-)?(?:api|access|secret|auth)[ _-]?(?:key|token)"
     + _GIVEN
     + rb")"
 )
-# … but "Unknown key: response_format" is no secret: after these words it needs a digit, too.
-_MAYBE = rb"(?i:\b(?:key|token|secret|authorization)" + _GIVEN + rb")(?=" + _VALUE + rb"*[0-9])"
+# … but "Unknown key: response_format" and "max_tokens: 10000000" are no secrets: these words stand alone, and it needs a digit.
+_MAYBE = rb"(?i:(?<![A-Za-z0-9_])(?:key|token|secret|authorization)" + _GIVEN + rb")(?=" + _VALUE + rb"*[0-9])"
 _PATTERN = re.compile(rb"(?P<said>" + _SURE + rb"|" + _MAYBE + rb")(?:" + _VALUE + rb"{8,})|(?:" + _KEYS + rb")")
 _RUN = re.compile(_VALUE + rb"*")
 _SUSPECT = re.compile(

@@ -1,0 +1,151 @@
+"""Listening and stopping: what is refused at the start, and that a stop loses no call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.edge.raw_door import answers, door, echo, on_uvloop
+
+from doorward.edge.server import CannotListen, PortInUse, Unusable, serve
+
+GET = b"GET / HTTP/1.1\r\nHost: door\r\n\r\n"
+
+
+@on_uvloop
+async def test_a_port_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse) as refused:
+            await serve(echo, port=port)
+        assert (refused.value.host, refused.value.port) == ("127.0.0.1", port)
+        assert str(port) in refused.value.message
+
+
+@on_uvloop
+async def test_an_address_that_is_not_ours_is_named() -> None:
+    with pytest.raises(CannotListen, match=r"192\.0\.2\.1"):
+        await serve(echo, host="192.0.2.1", port=0)
+
+
+@on_uvloop
+async def test_half_a_certificate_or_a_bad_one_is_refused(tmp_path: Path) -> None:
+    bad = tmp_path / "cert.pem"
+    bad.write_text("no certificate")
+    with pytest.raises(Unusable, match="both"):
+        await serve(echo, port=0, tls_cert=bad)
+    with pytest.raises(Unusable, match="cannot be used"):
+        await serve(echo, port=0, tls_cert=bad, tls_key=tmp_path / "missing.pem")
+
+
+@on_uvloop
+async def test_a_stop_lets_open_calls_finish_and_closes_idle_ones() -> None:
+    go_on = asyncio.Event()
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/slow":
+            await go_on.wait()
+        await echo(scope, receive, send)
+
+    async with door(call, drain_s=10) as opened:
+        idle_reader, idle_writer = await opened.connect()
+        idle_writer.write(GET)
+        assert b"200 OK" in await idle_reader.read(65536)
+        reader, writer = await opened.connect()
+        writer.write(GET.replace(b"/ ", b"/slow "))
+        await asyncio.sleep(0.1)
+        opened.stop.set()
+        await asyncio.sleep(0.3)
+        # A request that was already on its way on an idle connection is still answered, and told to close.
+        idle_writer.write(GET)
+        (answer,) = answers(await asyncio.wait_for(idle_reader.read(), 5))
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        with pytest.raises(OSError):
+            await opened.connect()
+        go_on.set()
+        (answer,) = answers(await asyncio.wait_for(reader.read(), 5))
+        assert answer.status == 200
+        await asyncio.wait_for(opened.serving, 5)
+
+
+@on_uvloop
+async def test_after_the_drain_calls_and_streams_are_told() -> None:
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/stream":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+            await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+        await asyncio.sleep(60)
+
+    async with door(call, drain_s=0.3) as opened:
+        waiting, waiting_writer = await opened.connect()
+        waiting_writer.write(GET)
+        streaming, streaming_writer = await opened.connect()
+        streaming_writer.write(GET.replace(b"/ ", b"/stream "))
+        await streaming.readuntil(b"data: 1\n\n")
+        opened.stop.set()
+        (answer,) = answers(await asyncio.wait_for(waiting.read(), 5))
+        assert (answer.status, answer.error["code"]) == (503, "unavailable")
+        rest = await asyncio.wait_for(streaming.read(), 5)
+        assert b'data: {"error":' in rest
+        assert b"[DONE]" not in rest
+        assert not rest.endswith(b"0\r\n\r\n"), "a stream that was cut never looks whole"
+        await asyncio.wait_for(opened.serving, 5)
+
+
+SERVER = """
+    import asyncio, sys
+    from doorward.edge.server import run, serve
+    sys.path.insert(0, ".")
+    from tests.edge.raw_door import echo
+
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.2)
+        await echo(scope, receive, send)
+
+    run(serve(app, port=0, lifespan="off", drain_s=5, on_ready=lambda host, port: print(port, flush=True)))
+    print("clean", flush=True)
+"""
+
+
+async def test_sigterm_under_load_loses_nothing() -> None:
+    """Clients that keep their connections: every request sent is answered; then new ones are refused."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SERVER)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": ""}
+    )
+    assert process.stdout is not None
+    port = int(await asyncio.to_thread(process.stdout.readline))
+    answered = 0
+
+    async def client() -> None:
+        nonlocal answered
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                return
+            closing = False
+            while not closing:
+                writer.write(GET)
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200")
+                await reader.readuntil(b"}")
+                answered += 1
+                closing = b"connection: close" in head.lower()
+            writer.close()
+
+    clients = [asyncio.create_task(client()) for _ in range(20)]
+    await asyncio.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(asyncio.gather(*clients), 15)
+    assert answered >= 40
+    assert await asyncio.to_thread(process.wait, 15) == 0
+    assert process.stdout.read() == "clean\n"
+    process.stdout.close()
