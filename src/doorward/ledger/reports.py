@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, get_args
@@ -166,11 +167,24 @@ class Reports:
             return sorted(rows, key=lambda row: row.name)
         return sorted(rows, key=lambda row: (-row.cost_nanos, -row.calls, row.name))
 
-    async def _names(self, by: By, groups: dict[str, tuple[int, ...]]) -> dict[str, str]:
+    async def trends(self, by: By, over: Period, *, owner: str | None) -> dict[str, list[int]]:
+        """Cost by day, in nano-dollars, for each name of the report: the first day of the period first."""
+        first = datetime.fromtimestamp(over.from_s, over.zone).date()
+        days = (datetime.fromtimestamp(over.to_s - 1, over.zone).date() - first).days + 1
+        found = await self._rollups.trend(_COLUMNS[by], Span(over.from_s, over.to_s, owner))
+        names = await self._names(by, {str(value) for value, *_ in found})
+        trends: dict[str, list[int]] = {}
+        for value, bucket, _, cost in found:
+            day = (datetime.fromtimestamp(bucket, over.zone).date() - first).days
+            row = trends.setdefault(names.get(str(value), str(value)), [0] * days)
+            row[max(0, min(day, days - 1))] += cost
+        return trends
+
+    async def _names(self, by: By, values: Collection[str]) -> dict[str, str]:
         if by == "key":
-            return {"": NO_KEY} | await self._rollups.key_labels([value for value in groups if value])
+            return {"": NO_KEY} | await self._rollups.key_labels([value for value in values if value])
         if by == "user":
-            return {"": NO_USER} | await self._rollups.user_names([value for value in groups if value])
+            return {"": NO_USER} | await self._rollups.user_names([value for value in values if value])
         return {}
 
 

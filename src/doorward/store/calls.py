@@ -100,7 +100,7 @@ class Calls:
 
     async def settled_since(self, settled_at: float, wanted: Filter, limit: int) -> list[CallRow]:
         """Calls settled at or after a moment, oldest first: for following them live."""
-        statement = _filtered(wanted).where(calls.c.settled_at >= settled_at, calls.c.started_at >= settled_at - 7200.0)
+        statement = _filtered(wanted).where(calls.c.settled_at >= settled_at)
         async with self._store.reading() as connection:
             rows = await connection.execute(statement.order_by(calls.c.settled_at, calls.c.id).limit(limit))
             return [CallRow(*row) for row in rows]

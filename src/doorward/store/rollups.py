@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Table, cast, func, select
+from sqlalchemy import BigInteger, Select, Table, cast, func, select
 
 from doorward.store.address import Dialect
 from doorward.store.call_rows import CallRow
@@ -117,18 +117,29 @@ class Rollups:
     async def sums(self, column: str, span: Span) -> list[tuple[Any, tuple[int, ...]]]:
         """Sums of the measures by one of the key columns -> (its value, measures in `MEASURES`' order)."""
         by = tables.rollups.c[column]
-        statement = (
-            select(by, *(cast(func.sum(tables.rollups.c[name]), BigInteger) for name in MEASURES))
-            .where(tables.rollups.c.bucket >= bucket_of(span.from_s), tables.rollups.c.bucket < span.to_s)
-            .where(tables.rollups.c.tag != "" if column == "tag" else tables.rollups.c.tag == "")
-            .group_by(by)
-        )
-        if span.owner is not None:
-            statement = statement.where(tables.rollups.c.owner == span.owner)
-        if span.key_id is not None:
-            statement = statement.where(tables.rollups.c.key_id == span.key_id)
+        measures = (cast(func.sum(tables.rollups.c[name]), BigInteger) for name in MEASURES)
+        statement = self._within(select(by, *measures), column, span).group_by(by)
         async with self._store.reading() as connection:
             return [(row[0], tuple(row[1:])) for row in await connection.execute(statement)]
+
+    async def trend(self, column: str, span: Span) -> list[tuple[Any, int, int, int]]:
+        """(value of the column, bucket, calls, cost in nano-dollars) for each quarter of an hour that has any."""
+        by, bucket = tables.rollups.c[column], tables.rollups.c.bucket
+        calls, cost = (cast(func.sum(tables.rollups.c[name]), BigInteger) for name in ("calls", "cost_nanos"))
+        statement = self._within(select(by, bucket, calls, cost), column, span).group_by(by, bucket)
+        async with self._store.reading() as connection:
+            return [(row[0], row[1], row[2], row[3]) for row in await connection.execute(statement)]
+
+    @staticmethod
+    def _within(statement: Select[Any], column: str, span: Span) -> Select[Any]:
+        rollups = tables.rollups.c
+        statement = statement.where(rollups.bucket >= bucket_of(span.from_s), rollups.bucket < span.to_s)
+        statement = statement.where(rollups.tag != "" if column == "tag" else rollups.tag == "")
+        if span.owner is not None:
+            statement = statement.where(rollups.owner == span.owner)
+        if span.key_id is not None:
+            statement = statement.where(rollups.key_id == span.key_id)
+        return statement
 
     async def key_labels(self, key_ids: Collection[str]) -> dict[str, str]:
         """Labels of the keys that still exist."""

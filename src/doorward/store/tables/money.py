@@ -45,6 +45,7 @@ calls = Table(
     Index(None, "started_at", "id"),
     Index(None, "owner", "started_at", "id"),
     Index(None, "id"),
+    Index(None, "settled_at"),
 )
 
 attempts = Table(

@@ -53,6 +53,7 @@ def _book() -> None:
     op.create_index(op.f("ix_calls_started_at_id"), "calls", ["started_at", "id"])
     op.create_index(op.f("ix_calls_owner_started_at_id"), "calls", ["owner", "started_at", "id"])
     op.create_index(op.f("ix_calls_id"), "calls", ["id"])
+    op.create_index(op.f("ix_calls_settled_at"), "calls", ["settled_at"])
     op.create_table(
         "attempts",
         sa.Column("opening", sa.Text, primary_key=True),
