@@ -54,7 +54,7 @@ class Drip:
 
 @dataclass(frozen=True)
 class StopReading:
-    """Take no more bytes from the client: its kernel's buffers fill."""
+    """Take no more bytes from the client: its kernel's buffers fill. Its leaving is not seen any more either."""
 
 
 Step = bytes | Sleep | Reset | Close | Cut | Never | Drip | StopReading

@@ -99,7 +99,9 @@ async def _first_to_answer(addresses: list[Address]) -> socket.socket:
                 error = task.exception()
                 if error is None:
                     return task.result()
-                last = error if isinstance(error, OSError) else last
+                if not isinstance(error, OSError):
+                    raise error
+                last = error
         raise last
     finally:
         for task in trying:
