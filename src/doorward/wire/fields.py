@@ -73,13 +73,13 @@ def _by_lengths(body: bytes, values: dict[str, msgspec.Raw]) -> list[Field] | No
     position = 0
     for name, raw in values.items():
         key = _KEY.match(body, position)
-        value = bytes(raw)
         if key is None or key[1] != name.encode():
             return None
         position = key.end()
-        end = position + len(value)
-        if body[position:end] != value:
+        value = bytes(raw)
+        if not body.startswith(value, position):
             return None
+        end = position + len(value)
         fields.append(Field(name, position, end))
         position = end
     return fields if _END.fullmatch(body, position) else None

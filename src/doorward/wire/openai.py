@@ -28,11 +28,12 @@ _NAMES_OBJECT = ("conversation", "input_file_id", "training_file", "validation_f
 _HOLDS_OBJECTS = ("input", "messages", "tools", "tool_resources", "prompt", "images", "mask", "attachments")
 # … and the keys that carry them there. `id` counts only in an item_reference.
 _ID_KEYS = frozenset({"file_id", "file_ids", "vector_store_ids", "container", "container_id"})
-_MARKS = (b"file_id", b"vector_store_ids", b'"container', b"item_reference")
+_MUST_BE_SINGLE = _READ | {*_NAMES_OBJECT, *_HOLDS_OBJECTS}
 # An ASCII letter or underscore spelt as an escape: no encoder does it, so a key spelt so is meant to hide.
 _HIDDEN = re.compile(rb"\\u00(?:5[fF]|[46][1-9a-fA-F]|[57][0-9aA])")
 
 _TYPES: dict[type, str] = {str: "a string", int: "an integer", bool: "a boolean", dict: "an object"}
+_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in _TYPES}
 
 
 def read_asks(body: bytes) -> Asks:
@@ -40,9 +41,10 @@ def read_asks(body: bytes) -> Asks:
     found = _found(body)
     values: dict[str, Field] = {}
     for field in found:
-        if field.name in values and (field.name in _READ or field.name in _NAMES_OBJECT or field.name in _HOLDS_OBJECTS):
-            raise BadRequest(f"`{field.name}` stands twice in the body; send it once.", param=field.name)
-        values[field.name] = field
+        name = field.name
+        if name in values and name in _MUST_BE_SINGLE:
+            raise BadRequest(f"`{name}` stands twice in the body; send it once.", param=name)
+        values[name] = field
 
     def read(name: str, kind: type) -> Any:
         field = values.get(name)
@@ -118,7 +120,7 @@ def _decode(raw: bytes, name: str, kind: type) -> Any:
     if raw == b"null":
         return None
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return _DECODERS[kind].decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest(f"`{name}` must be {_TYPES[kind]}.", param=name) from None
 
@@ -139,11 +141,22 @@ def _object_ids(body: bytes, values: dict[str, Field], previous: str | None) -> 
     for name in _NAMES_OBJECT:
         if field := values.get(name):
             _collect(_decode_any(body[field.start : field.end], name), ids, inside_id=True)
-    if any(mark in body for mark in _MARKS) or (b"\\u00" in body and _HIDDEN.search(body)):
+    if _may_hold_ids(body):
         for name in _HOLDS_OBJECTS:
             if field := values.get(name):
                 _collect(_decode_any(body[field.start : field.end], name), ids)
     return tuple(ids)
+
+
+def _may_hold_ids(body: bytes) -> bool:
+    """Whether the body is worth decoding for ids; written out because it runs on every call."""
+    return (
+        b"file_id" in body
+        or b"vector_store_ids" in body
+        or b'"container' in body
+        or b"item_reference" in body
+        or (b"\\u00" in body and _HIDDEN.search(body) is not None)
+    )
 
 
 def _decode_any(raw: bytes, name: str) -> Any:
