@@ -50,6 +50,9 @@ class StoredResponse:
 
 @dataclass(slots=True)
 class Shelf:
+    max_files: int = MAX_FILES
+    max_file_bytes_total: int = MAX_FILE_BYTES_TOTAL
+    max_responses: int = MAX_RESPONSES
     files: OrderedDict[str, StoredFile] = field(default_factory=OrderedDict)
     responses: OrderedDict[str, StoredResponse] = field(default_factory=OrderedDict)
     # Ids of stored things are new each time, also across restarts: an owner is bound to them.
@@ -61,12 +64,10 @@ class Shelf:
 
     def add_file(self, filename: str, purpose: str, data: bytes, created: int) -> StoredFile:
         held = sum(len(file.data) for file in self.files.values())
-        if len(self.files) >= MAX_FILES or held + len(data) > MAX_FILE_BYTES_TOTAL:
-            raise BadRequest(
-                f"The simulator holds at most {MAX_FILES} files and {MAX_FILE_BYTES_TOTAL} bytes: delete some files first.",
-                param="file",
-                code="file_storage_full",
-            )
+        if len(self.files) >= self.max_files or held + len(data) > self.max_file_bytes_total:
+            room = f"{self.max_files} files and {self.max_file_bytes_total} bytes"
+            message = f"The simulator holds at most {room}: delete some files first."
+            raise BadRequest(message, param="file", code="file_storage_full")
         file = StoredFile(self.new_id("file-"), filename, purpose, data, created)
         self.files[file.id] = file
         return file
@@ -79,7 +80,7 @@ class Shelf:
 
     def keep_response(self, response_id: str, stored: StoredResponse) -> None:
         self.responses[response_id] = stored
-        while len(self.responses) > MAX_RESPONSES:
+        while len(self.responses) > self.max_responses:
             self.responses.popitem(last=False)
 
     def response(self, response_id: str, param: str = "id") -> StoredResponse:
