@@ -14,6 +14,8 @@ from doorward.store.tables.budgets import budget_alerts, budget_periods, budgets
 from doorward.store.tables.doors import client_keys
 
 Period = Literal["day", "month", "ever"]
+ALL = "all"
+"""Everything together."""
 
 
 @dataclass(frozen=True, slots=True)

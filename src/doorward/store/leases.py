@@ -151,6 +151,11 @@ class Leases:
         row = (await connection.execute(select(leases).where(leases.c.id == lease_id))).one_or_none()
         return Row(0, 0, "none") if row is None else Row(row.amount_nanos, row.spent_nanos, row.state)
 
+    async def now_s(self) -> float:
+        """The database's clock."""
+        async with self._store.reading() as connection:
+            return await self._store.now_s(connection)
+
     async def want(self, subject: str, period: str) -> None:
         """Ask the other processes for what they lease and do not use."""
         here = (periods.c.subject == subject) & (periods.c.period == period)

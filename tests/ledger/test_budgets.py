@@ -1,0 +1,327 @@
+"""Budgets on real databases: held before, settled after, and nothing reserved at rest."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from purse import ROUTE, TEST, billed, call, entry, eventually, exchange, key, leased, process, rows, spent  # noqa: E402
+
+from doorward.core.errors import BudgetExceeded, CostUnbounded, StoreError  # noqa: E402
+from doorward.core.money import Nanos, nanos_of_usd  # noqa: E402
+from doorward.ledger.entry import AttemptState  # noqa: E402
+from doorward.ledger.pot import LeaseTimes  # noqa: E402
+from doorward.providers.route import Plan, Route  # noqa: E402
+from doorward.store.budgets import Cap  # noqa: E402
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path}/doorward.db"
+
+
+async def test_a_budget_admits_until_it_is_used_up_and_says_what_to_do(url: str) -> None:
+    async with process(url) as budgets:
+        me = key("0.03", "month")
+        for _ in range(3):
+            await call(budgets, me)
+        with pytest.raises(BudgetExceeded) as refused:
+            await call(budgets, me)
+        error = refused.value
+        assert (error.status, error.code, error.should_retry) == (429, "budget_exceeded", False)
+        for word in ("key k1", "0.03 USD", "0.01 USD", "starts anew at", "01 00:00 UTC"):
+            assert word in error.message
+        await eventually(lambda: spent(url) == Decimal("0.03"))
+    assert leased(url) == 0
+
+
+async def test_callers_without_a_budget_touch_nothing(url: str) -> None:
+    async with process(url) as budgets:
+        page = await call(budgets, key())
+        assert page.held is None
+        assert not budgets.leasing.pots
+    assert rows(url, "SELECT * FROM leases") == []
+
+
+@pytest.mark.parametrize(
+    ("state", "usd", "charged"),
+    [
+        (AttemptState.DONE, "0.004", "0.004"),
+        (AttemptState.DONE, None, "0.05"),
+        (AttemptState.AMBIGUOUS, None, "0.05"),
+        (AttemptState.FAILED, None, "0"),
+        (AttemptState.CONNECTING, None, "0"),
+    ],
+)
+async def test_every_way_a_call_can_end_settles_once(url: str, state: AttemptState, usd: str | None, charged: str) -> None:
+    async with process(url) as budgets:
+        me, asked = key("1"), exchange(5)
+        page = entry(me, asked)
+        with pytest.raises(ValueError, match="upstream dead"):
+            async with budgets.hold(me, ROUTE, asked, page):
+                assert page.held == nanos_of_usd("0.05")
+                billed(page, usd, state)
+                raise ValueError("upstream dead")
+        await eventually(lambda: leased(url) == 0)
+        assert spent(url) == Decimal(charged)
+        assert not any(lease.held for pot in budgets.leasing.pots.values() for lease in pot.leases())
+
+
+async def test_a_refusal_or_a_cached_answer_costs_nothing(url: str) -> None:
+    async with process(url) as budgets:
+        me, asked = key("1"), exchange(5)
+        async with budgets.hold(me, ROUTE, asked, entry(me, asked)):
+            pass
+        await eventually(lambda: leased(url) == 0)
+        assert spent(url) == 0
+
+
+async def test_cancelling_a_call_settles_it(url: str) -> None:
+    async with process(url) as budgets:
+        me = key("0.05")
+        for _ in range(3):
+            task = asyncio.create_task(call(budgets, me, cents=5, sleep_s=30))
+            await asyncio.sleep(0.2)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await eventually(lambda: leased(url) == 0)
+        assert spent(url) == 0
+
+
+async def test_key_user_and_all_are_taken_all_or_none(url: str) -> None:
+    async with process(url, spend_cap_nanos=nanos_of_usd("0.04")) as budgets:
+        await budgets.rows.set(Cap("user:u1", nanos_of_usd("0.02"), "day"))
+        await budgets.refresh()
+        me, other = key("1", user="u1"), key("1", user="u2", name="k2")
+        await call(budgets, me)
+        await call(budgets, me)
+        with pytest.raises(BudgetExceeded, match="user u1"):
+            await call(budgets, me)
+        await call(budgets, other)
+        await call(budgets, other)
+        with pytest.raises(BudgetExceeded, match="everything together"):
+            await call(budgets, other)
+        await eventually(lambda: leased(url) == 0)
+        assert [spent(url, who) for who in ("key:k1", "user:u1", "key:k2", "all")] == [
+            Decimal(x) for x in ("0.02", "0.02", "0.02", "0.04")
+        ]
+
+
+async def test_a_user_s_budget_counts_over_all_their_keys(url: str) -> None:
+    async with process(url) as budgets:
+        await budgets.rows.set(Cap("user:u1", nanos_of_usd("0.03"), "month"))
+        await budgets.refresh()
+        await asyncio.gather(*(call(budgets, key(user="u1", name=name)) for name in ("a", "b", "c")))
+        with pytest.raises(BudgetExceeded):
+            await call(budgets, key(user="u1", name="d"))
+
+
+async def test_a_bill_above_its_hold_is_booked_in_full_and_shuts_the_budget(url: str) -> None:
+    async with process(url) as budgets:
+        me = key("0.10")
+        await call(budgets, me, usd="0.25")
+        assert budgets.hold_exceeded_total == 1
+        with pytest.raises(BudgetExceeded):
+            await call(budgets, me)
+        await eventually(lambda: spent(url) == Decimal("0.25"))
+        assert leased(url) == 0
+        await call(budgets, key("0.30"))  # raised: it fits again
+
+
+async def test_rescue_holds_and_settles_each_attempt_on_its_own(url: str) -> None:
+    async with process(url) as budgets:
+        me, asked = key("0.05"), exchange(2)
+        page = entry(me, asked)
+        async with budgets.hold(me, ROUTE, asked, page) as held:
+            await held.more()
+            assert page.held == nanos_of_usd("0.04")
+            with pytest.raises(BudgetExceeded):
+                await held.more()
+            billed(page, "0.02", AttemptState.AMBIGUOUS)
+            billed(page, "0.015")
+        assert budgets.hold_exceeded_total == 0
+        await eventually(lambda: leased(url) == 0)
+        assert spent(url) == Decimal("0.035")
+
+
+async def test_what_cannot_be_priced_is_refused_only_under_a_budget(url: str) -> None:
+    route = Route("x", (Plan(TEST, None, "no-such-model"),))
+    async with process(url) as budgets:
+        asked = exchange()
+        with pytest.raises(CostUnbounded) as refused:
+            async with budgets.hold(key("1"), route, asked, entry(key("1"), asked)):
+                pytest.fail("admitted")
+        assert "doorward price set" in refused.value.message
+        async with budgets.hold(key(), route, asked, entry(key(), asked)):
+            pass
+
+
+async def test_an_exact_count_admits_what_the_bound_would_refuse(url: str) -> None:
+    from doorward.providers.tokens import Count
+
+    async with process(url, count=lambda kind, body, model: Count(100, True)) as budgets:
+        budgets.prices.replace([])
+        route = Route("m", (Plan(budgets_provider(), None, "gpt-4o"),))
+        asked = exchange(1, model="gpt-4o", messages=[{"role": "user", "content": "word " * 20_000}], service_tier="default")
+        me = key("0.01")
+        page = entry(me, asked)
+        async with budgets.hold(me, route, asked, page):
+            assert page.held is not None
+            assert page.held < nanos_of_usd("0.001")
+
+
+def budgets_provider():
+    from doorward.providers.provider import Provider
+
+    return Provider("openai", "OpenAI", "https://127.0.0.1:9")
+
+
+async def test_idle_money_of_another_process_is_asked_for_before_a_refusal(url: str) -> None:
+    lazy = LeaseTimes(ttl=20, margin=1, idle=30, flush=0.05, ask=0.6, poll=0.02, tick=0.05, refused=0.02)
+    async with process(url, times=lazy) as one, process(url, times=lazy) as two:
+        me = key("0.10")
+        # the first call leases all of it, because it may need it, and uses a tenth
+        await call(one, me, cents=10, usd="0.01")
+        assert leased(url) + spent(url) == Decimal("0.10")
+        page = await call(two, me, cents=5, usd="0.05")
+        assert page.held == nanos_of_usd("0.05")
+    assert spent(url) == Decimal("0.06")
+    assert leased(url) == 0
+
+
+async def test_unused_leases_go_home(url: str) -> None:
+    async with process(url) as budgets:
+        await call(budgets, key("100"))
+        assert leased(url) > 0
+        await eventually(lambda: leased(url) == 0)
+        assert spent(url) == Decimal("0.01")
+
+
+async def test_a_period_ends_with_calls_open(url: str) -> None:
+    """A call belongs to the period in which it was admitted, however late it settles."""
+    async with process(url) as budgets:
+        me = key("0.05", "day")
+        first = asyncio.create_task(call(budgets, me, cents=5, usd="0.05", sleep_s=0.8))
+        await asyncio.sleep(0.3)
+        # tomorrow, by the database's clock
+        ahead = budgets.leasing.wall
+
+        budgets.leasing.wall = lambda: ahead() + 86_400  # type: ignore[method-assign]
+        budgets._periods.clear()
+        await call(budgets, me, cents=5, usd="0.02")
+        await first
+        await eventually(lambda: leased(url) == 0)
+        assert sorted(row[0] for row in rows(url, "SELECT spent_nanos FROM budget_periods")) == [20_000_000, 50_000_000]
+
+
+async def test_a_jump_of_this_machine_s_clock_resets_no_period(url: str) -> None:
+    class Jumping:
+        def __init__(self) -> None:
+            self.off = 0.0
+
+        def monotonic(self) -> float:
+            import time
+
+            return time.monotonic()
+
+        def wall(self) -> float:
+            import time
+
+            return time.time() + self.off
+
+    clock = Jumping()
+    async with process(url, clock=clock) as budgets:
+        me = key("0.02", "day")
+        await call(budgets, me)
+        for jump in (86_400.0, -86_400.0, 3600.0):
+            clock.off = jump
+            budgets._periods.clear()
+            await budgets.refresh()
+        await call(budgets, me)
+        with pytest.raises(BudgetExceeded):
+            await call(budgets, me)
+    assert len(rows(url, "SELECT period FROM budget_periods")) == 1
+
+
+async def test_alerts_come_once_whatever_the_number_of_processes(url: str) -> None:
+    sent: list[tuple[str, object]] = []
+
+    class Hook:
+        async def send(self, event: str, data: dict[str, object]) -> bool:
+            sent.append((event, data["percent"]))
+            return True
+
+    from doorward.ledger.alerts import Alerts
+    from doorward.store.budgets import BudgetRows
+    from doorward.store.engine import Store
+
+    store = await Store.open(url)
+    alerts = [Alerts(BudgetRows(store), Hook()) for _ in range(2)]
+    async with process(url, alerts=alerts[0]) as one, process(url, alerts=alerts[1]) as two:
+        me = key("0.10")
+        for number in range(10):
+            await call((one, two)[number % 2], me)
+            await asyncio.sleep(0.12)
+        for budgets in (one, two):
+            with pytest.raises(BudgetExceeded):
+                await call(budgets, me)
+        await eventually(lambda: len(sent) >= 3)
+    await store.close()
+    assert sorted(sent) == [("budget.reached", 50), ("budget.reached", 80), ("budget.reached", 100)] or sorted(
+        p for _, p in sent
+    ) == [50, 80, 100]
+
+
+async def test_the_journal_is_written_before_anything_is_sent(url: str) -> None:
+    written: list[tuple[int, tuple[str, ...]]] = []
+
+    class Journal:
+        full = False
+
+        def held(self, page, nanos: int, *, leases: tuple[str, ...] = ()) -> None:
+            if self.full:
+                from doorward.core.errors import Unavailable
+
+                raise Unavailable("full")
+            page.held = Nanos(nanos)
+            written.append((nanos, leases))
+
+    journal = Journal()
+    async with process(url, journal=journal, name="p1") as budgets:
+        await call(budgets, key("1"))
+        assert written == [(10_000_000, ("p1:1",))]
+        journal.full = True
+        with pytest.raises(Exception, match="full"):
+            await call(budgets, key("1"))
+        await eventually(lambda: leased(url) == 0)
+    assert spent(url) == Decimal("0.01")
+
+
+async def test_a_database_that_is_away_refuses_and_loses_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/doorward.db"
+    async with process(url) as budgets:
+        me = key("1")
+        await call(budgets, me)
+        away = budgets._leases.grow
+
+        async def gone(*args, **kwargs):
+            raise StoreError("away")
+
+        budgets._leases.grow = gone
+        budgets._leases.report, real = gone, budgets._leases.report
+        await call(budgets, me)  # held against the lease that is there
+        with pytest.raises(StoreError):
+            await call(budgets, me, cents=90)
+        await asyncio.sleep(0.3)
+        budgets._leases.grow, budgets._leases.report = away, real
+        await call(budgets, me)
+        await eventually(lambda: leased(url) == 0)
+        assert spent(url) == Decimal("0.03")
