@@ -18,7 +18,7 @@ from doorward.core.errors import BadRequest, DoorwardError, HeadTooLarge
 from doorward.core.exchange import Gone, header
 from doorward.edge.protocol_connection import BETWEEN, BODY, HEAD, LINGER, Connection
 from doorward.edge.protocol_cycle import Cycle
-from doorward.edge.protocol_head import Limits, refusal, wants_websocket, without_upgrade
+from doorward.edge.protocol_head import Limits, refusal, size_of, wants_websocket, without_upgrade
 from doorward.edge.protocol_ids import fit_request_id
 
 __all__ = ["DoorProtocol", "Limits", "protocol_class"]
@@ -40,7 +40,8 @@ class DoorProtocol(Connection):
         self._head_seen = False
         """Part of a head has come, and its clock runs."""
         self._head_bytes = 0
-        self._field_bytes = 0
+        self._fed_bytes = 0
+        """Of the bytes being parsed now."""
         self._progress = False
         """The bytes being parsed brought some body, or the end of a request."""
         self._upgrading = False
@@ -54,6 +55,7 @@ class DoorProtocol(Connection):
                 self.transport.abort()
             return
         self._progress = False
+        self._fed_bytes = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -63,30 +65,30 @@ class DoorProtocol(Connection):
             self._refuse(self._refusal or BadRequest(f"The request is not valid HTTP/1.1: {_reason(error)}."))
             return
         if self._state == HEAD:
-            self._watch_head(len(data))
+            self._head_is_partial()
         elif self._state == BODY:
-            self._watch_body(len(data))
+            self._body_is_partial()
 
-    def _watch_head(self, length: int) -> None:
-        """A head is not complete yet: count its bytes, start its clock once."""
+    def _head_is_partial(self) -> None:
+        """Count its bytes, start its clock once."""
         if not self._head_seen:
             self._head_seen = True
             self._since_s = self.loop.time()
             self._watch.within(self.limits.head_timeout_s)
             # Where another request ended in the same bytes, how many of them are this head's is not known.
-            length = 0 if self._progress else length
-        self._head_bytes += length
+            self._fed_bytes = 0 if self._progress else self._fed_bytes
+        self._head_bytes += self._fed_bytes
         if self._head_bytes > self.limits.max_head_bytes:
             self._refuse(self._too_large())
 
-    def _watch_body(self, length: int) -> None:
+    def _body_is_partial(self) -> None:
         """Body bytes restart the clock; chunk extensions and trailers, of which nothing comes through, do not."""
+        self._watch.within(self.limits.body_stall_s)
         if self._progress:
             self._silent_bytes = 0
             self._since_s = self.loop.time()
-            self._watch.within(self.limits.body_stall_s)
             return
-        self._silent_bytes += length
+        self._silent_bytes += self._fed_bytes
         if self._silent_bytes > self.limits.max_head_bytes:
             self._refuse(self._too_large())
 
@@ -105,15 +107,13 @@ class DoorProtocol(Connection):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._state = HEAD
-        self._field_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # llhttp reports trailers here too: they are counted like a head and dropped, never added to it.
-        self._field_bytes += len(name) + len(value) + 4
-        if len(self.headers) >= self.limits.max_head_fields or self._field_bytes > self.limits.max_head_bytes:
-            self._give_up(self._too_large())
         if self._state == BODY:
+            # A trailer: dropped, because joined to the head it would pass for something that was checked with it.
             return
+        if len(self.headers) >= self.limits.max_head_fields:
+            self._give_up(self._too_large())
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -123,10 +123,11 @@ class DoorProtocol(Connection):
         parser = self.parser
         version = parser.get_http_version()
         method = parser.get_method().decode("ascii")
+        most = self.limits.max_head_bytes
+        if self._head_bytes + self._fed_bytes > most and size_of(self.url, self.headers) > most:
+            self._give_up(self._too_large())
         self._head_seen = False
         self._head_bytes = 0
-        if self._field_bytes + len(self.url) > self.limits.max_head_bytes:
-            self._give_up(self._too_large())
         if refused := refusal(method, self.url, version, self.headers):
             self._give_up(refused)
         if parser.should_upgrade():
@@ -136,7 +137,6 @@ class DoorProtocol(Connection):
             self._give_up(BadRequest("Too many requests were sent ahead of their answers on one connection."))
         self._state = BODY
         self._silent_bytes = 0
-        self._field_bytes = 0
         self._since_s = self.loop.time()
         self._start(method, version, parser.should_keep_alive() and version == "1.1" and not self._stopping)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from uvicorn._types import ASGI3Application
@@ -12,7 +12,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from doorward.core.errors import DoorwardError, Unavailable
-from doorward.core.exchange import Gone
+from doorward.core.exchange import Gone, Header
 from doorward.wire import envelope
 
 _log = logging.getLogger("doorward.edge")
@@ -42,7 +42,7 @@ class Cycle(RequestResponseCycle):
         super().__init__(**rest)
         self.gone = gone
         self.request_id = request_id
-        self.is_event_stream = False
+        self.answered_with: Iterable[Header] = ()
 
     def leave(self) -> None:
         """The client has gone: `receive` says so, and whoever waits on `gone` is told at once."""
@@ -83,13 +83,13 @@ class Cycle(RequestResponseCycle):
         if not self.response_started:
             await self._answer(error)
             return
-        if self.is_event_stream and self.chunked_encoding:
+        is_stream = any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in self.answered_with)
+        if is_stream and self.chunked_encoding:
             event = envelope.event(error)
             self.transport.write(b"%x\r\n%b\r\n" % (len(event), event))
         self.transport.close()
 
     def send(self, message: Any) -> Coroutine[Any, Any, None]:  # not `async`: one coroutine less for each event
         if not self.response_started:
-            headers = message.get("headers", ())
-            self.is_event_stream = any(n == b"content-type" and v.startswith(b"text/event-stream") for n, v in headers)
+            self.answered_with = message.get("headers", ())
         return super().send(message)
