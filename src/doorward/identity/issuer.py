@@ -45,6 +45,7 @@ class Published:
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    userinfo_endpoint: str | None
     end_session_endpoint: str | None
     says_issuer: bool
     """Its redirects carry `iss` (RFC 9207), so one without is refused."""
@@ -96,15 +97,24 @@ class Issuer:
             form |= {"client_id": self.client.client_id, "client_secret": secret.reveal().decode()}
         return await self._ask("POST", published.token_endpoint, headers, MemoryBody(urlencode(form).encode()))
 
+    async def userinfo(self, access_token: Secret) -> dict[str, Any]:
+        """What the provider tells about the user beside the ID token; `{}` if it has no such endpoint."""
+        published = await self.published()
+        if published.userinfo_endpoint is None:
+            return {}
+        return await self._ask("GET", published.userinfo_endpoint, [(b"authorization", b"Bearer " + access_token.reveal())])
+
     def _checked(self, found: Mapping[str, Any]) -> Published:
         if found.get("issuer") != self.client.issuer:
             raise UpstreamFailed(f"{self.client.name} names another issuer than DOORWARD_OIDC_ISSUER. Set it exactly as published.")
         methods = found.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         ends = found.get("end_session_endpoint")
+        has_userinfo = found.get("userinfo_endpoint") is not None
         return Published(
             authorization_endpoint=self._endpoint(found, "authorization_endpoint"),
             token_endpoint=self._endpoint(found, "token_endpoint"),
             jwks_uri=self._endpoint(found, "jwks_uri"),
+            userinfo_endpoint=self._endpoint(found, "userinfo_endpoint") if has_userinfo else None,
             end_session_endpoint=ends if isinstance(ends, str) else None,
             says_issuer=found.get("authorization_response_iss_parameter_supported") is True,
             takes_basic=isinstance(methods, list) and "client_secret_basic" in methods,

@@ -6,8 +6,8 @@
 
 State is a ticket (hashed, once, ten minutes) that names the cookie's digest; PKCE verifier and
 nonce are derived from the cookie, so nothing that could finish a sign-in lies in the database or
-passes through the provider. Users are linked on (issuer, subject), never on an e-mail address:
-whoever controls a mailbox at some provider must not become the user who has that address here.
+passes through the provider. Users are linked on (issuer, subject), never on an e-mail address, which
+somebody else may hold at another provider.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from doorward.audit.chain import Audit
 from doorward.core.caller import Caller, Role
 from doorward.core.clock import Clock
 from doorward.core.errors import BadRequest, Conflict, Forbidden, Unauthenticated
+from doorward.core.secret import Secret
 from doorward.identity.id_token import REFUSED, UnknownKey, verified
 from doorward.identity.issuer import Issuer, Published
 from doorward.identity.site import Site
@@ -94,7 +95,7 @@ class Oidc:
         return self._site.cookie_name + b"-oidc"
 
     def set_cookie(self, value: str) -> str:
-        """Lax, so that it comes back with the provider's redirect; gone with the ceremony."""
+        """Lax, so that it comes back with the provider's redirect."""
         secure = "; Secure" if self._site.is_https else ""
         lasts_s = int(LASTS_S) if value else 0
         return f"{self.cookie_name.decode()}={value}; Path=/; Max-Age={lasts_s}; HttpOnly; SameSite=Lax{secure}"
@@ -161,31 +162,42 @@ class Oidc:
             raise BadRequest("The answer comes from another identity provider than the one that was asked. Start again.")
 
     async def _claims(self, code: str, browser: str) -> dict[str, Any]:
+        """The ID token's claims, and what userinfo adds about the same subject."""
         answer = await self._issuer.redeem(code, _derived("verifier", browser), self._site.url(CALLBACK))
-        token = answer.get("id_token")
+        token, access = answer.get("id_token"), answer.get("access_token")
         if not isinstance(token, str):
             raise Unauthenticated(REFUSED)
+        claims = await self._verified(token, _derived("nonce", browser))
+        wanted = {"email", *([self._roles.claim] if self._roles.claim else [])}
+        if isinstance(access, str) and access.isascii() and not wanted <= claims.keys():
+            more = await self._issuer.userinfo(Secret(access))
+            if more and more.get("sub") != claims["sub"]:
+                raise Unauthenticated(REFUSED)
+            claims = {**more, **claims}
+        return claims
+
+    async def _verified(self, token: str, nonce: str) -> dict[str, Any]:
         client = self._issuer.client
-        expected = {"issuer": client.issuer, "client_id": client.client_id, "nonce": _derived("nonce", browser)}
+        expected = {"issuer": client.issuer, "client_id": client.client_id, "nonce": nonce}
         try:
             return verified(token, await self._issuer.keys(), **expected, now=self._clock.wall())
-        except UnknownKey:
-            pass  # the provider may have rotated its keys
+        except UnknownKey:  # the provider may have rotated its keys
+            newer = await self._issuer.keys(newer=True)
         try:
-            return verified(token, await self._issuer.keys(newer=True), **expected, now=self._clock.wall())
+            return verified(token, newer, **expected, now=self._clock.wall())
         except UnknownKey as cause:
             raise Unauthenticated(REFUSED) from cause
 
     async def _known_or_new(self, claims: Mapping[str, Any], from_addr: str) -> User:
-        issuer, subject = claims["iss"], claims["sub"]
-        role = self._roles.role(claims)
+        issuer, subject, role = claims["iss"], claims["sub"], self._roles.role(claims)
         user = await self._rows.by_external(issuer, subject)
         if user is not None:
             return await self._with_role(user, role, from_addr)
         if not self._sign_up:
             raise Forbidden("You have no account here yet. Ask an admin for an invitation.", code="no_account")
         email = claims.get("email")
-        if not isinstance(email, str) or claims.get("email_verified") is not True:
+        # some providers never say `email_verified`; one that says no means it
+        if not isinstance(email, str) or claims.get("email_verified", True) is not True:
             raise Forbidden(f"{self.name} gave no verified e-mail address for you. Ask your admin.", code="email_not_verified")
         async with self._store.writing() as connection:
             await self._rows.lock_admins(connection)
@@ -219,7 +231,7 @@ class Oidc:
             user = await self._rows.by_id(caller.user_id or "", connection)
             if user is None:
                 raise Unauthenticated(REFUSED)
-            if owner is not None and owner.id != user.id:
+            if owner not in (None, user):
                 raise Conflict(f"This {self.name} account belongs to another user here.")
             if owner is None:
                 await self._rows.link(claims["iss"], claims["sub"], user.id, connection)

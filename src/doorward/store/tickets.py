@@ -14,13 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from doorward.core.errors import Unavailable
 from doorward.store.engine import Store
 from doorward.store.tables.identity import tickets
 
 MAX_TOKEN_CHARS = 512
+MOST_OPEN = 20_000
+"""Of one kind: anybody may begin a ceremony, and nobody shall fill the disk with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,9 @@ class Tickets:
         async with self._store.writing(within) as connection:
             now = await self._store.now_s(connection)
             await connection.execute(delete(tickets).where(tickets.c.expires_at < now))
+            open_now = (await connection.execute(select(func.count()).where(tickets.c.kind == kind))).scalar_one()
+            if open_now >= MOST_OPEN:
+                raise Unavailable("Too many sign-ins are under way. Try again in a minute.", retry_after_s=60)
             row = {"digest": _digest(token), "kind": kind, "payload": json.dumps(dict(payload)), "user_id": user_id}
             await connection.execute(insert(tickets).values(**row, expires_at=now + lasts_s))
         return token
