@@ -32,6 +32,7 @@ def settings_of(tmp_path: Path, **changes: Any) -> Settings:
         "refresh_s": 0.2,
         "key_cache_s": 0.2,
         "drain_s": 1.0,
+        "retry_wait_s": 1.0,
         "allow_private_upstreams": True,
         "openai_api_key": None,
         "anthropic_api_key": None,

@@ -62,6 +62,7 @@ from doorward.store.objects import Objects
 from doorward.store.providers import Providers
 from doorward.telemetry.logs import configure as configure_logs
 from doorward.upstream.credentials import Credentials as UpstreamCredentials
+from doorward.upstream.health import Health
 from doorward.upstream.port import Lost, Silent, Stage, Transport
 from doorward.upstream.transport import HttpTransport
 from doorward.vault.no_dumps import forbid_dumps
@@ -143,7 +144,10 @@ class App:
         transports: dict[str, Transport] = {"https": transport, "http": transport, "simulator": simulator}
         sender = Sender(transports, UpstreamCredentials(vault), clock)
         router = Router(self.catalogue.now, lambda caller: no_account(settings.custody, caller), self._time_limits())
-        failover = Failover(sender, Balance(), Meter(prices, clock), clock)
+        health = Health(clock)
+        failover = Failover(
+            sender, Balance(health), health, Meter(prices, clock), prices.facts, clock, retry_wait_s=settings.retry_wait_s
+        )
         limits = Limits(self._counters())
         self._keep_running(limits.run(), "seats")
         fetch = ModelFetch(sender, clock)

@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     first_event_streamed_s: float = Field(120.0, gt=0, description="To the first event of a streamed answer, in seconds.")
     first_event_whole_s: float = Field(600.0, gt=0, description="To the first byte of any other answer, in seconds.")
     idle_s: float = Field(60.0, gt=0, description="Between two pieces of an answer, in seconds.")
+    retry_wait_s: float = Field(20.0, ge=0, description="Waiting between attempts of one call, in seconds in all.")
     total_s: float = Field(3600.0, gt=0, description="For a whole call, in seconds.")
 
     # Money

@@ -57,6 +57,8 @@ class Attempt:
     cost: Nanos | None = None
     """`None` = the price is not known."""
     price_version: str | None = None
+    dropped_events: int = 0
+    """Events of a stream that were no JSON and were not passed on."""
     held: Nanos | None = None
     """What was reserved for this attempt, its worst case; `None` = nothing was held."""
 

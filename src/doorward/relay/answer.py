@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from doorward.core.clock import Clock
 from doorward.core.errors import UpstreamLost, UpstreamSilent
 from doorward.core.exchange import Reply, header
@@ -18,7 +20,7 @@ from doorward.upstream.port import Incoming, Lost, Silent, Stage, TransportError
 from doorward.wire.endpoints import Endpoint
 from doorward.wire.headers import back
 from doorward.wire.scrub import scrub
-from doorward.wire.sse import EventTooLarge, Splitter, is_done
+from doorward.wire.sse import EventTooLarge, Splitter, data_of, is_done
 
 WHOLE_BYTES = 8 * 2**20
 ERROR_BYTES = 2**20
@@ -55,11 +57,11 @@ class Deadline:
         self._started = True
 
 
-async def reply_of(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int) -> Reply:
-    """Waits for the first event, or for the whole of a small answer. Raises `TransportError` until then."""
+async def reply_of(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
+    """Waits for the whole of a small answer, and with `hold` for a stream's first event. Raises `TransportError` until then."""
     content_type = header(incoming.headers, b"content-type") or b""
     if content_type.startswith(b"text/event-stream"):
-        return await _stream(incoming, endpoint, attempt, deadline, n)
+        return await _stream(incoming, endpoint, attempt, deadline, n, hold=hold)
     if b"json" in content_type:
         return await _whole(incoming, attempt, deadline)
     headers = back(incoming.headers, incoming.status, unchanged=True)
@@ -126,15 +128,14 @@ async def _pass(incoming: Incoming, first: bytes, attempt: Attempt, deadline: De
     attempt.state = AttemptState.DONE
 
 
-async def _stream(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int) -> Reply:
+async def _stream(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
     splitter = Splitter()
     events: list[bytes] = []
-    while not events:
+    while hold and not events:
         piece = await incoming.read(deadline.left_s())
         if not piece:
             raise Lost("the stream ended before its first event", Stage.HEAD)
         events = _split(splitter, piece)
-    _first(attempt, deadline)
     chunks = _events(incoming, splitter, events, endpoint, attempt, deadline, n)
     return Reply(incoming.status, back(incoming.headers, incoming.status), chunks, streamed=True)
 
@@ -147,7 +148,11 @@ async def _events(
     try:
         while True:
             for event in events:
-                ends.saw(event)
+                if attempt.state is not AttemptState.FIRST_EVENT:
+                    _first(attempt, deadline)
+                if not ends.saw(event):
+                    attempt.dropped_events += 1
+                    continue
                 yield event
                 if ends.done:
                     attempt.state = AttemptState.DONE
@@ -179,6 +184,10 @@ def _split(splitter: Splitter, piece: bytes) -> list[bytes]:
         raise Lost(str(cause), Stage.BODY) from cause
 
 
+_well_formed = msgspec.json.Decoder(msgspec.Raw)
+"""Checks that an event is JSON, and keeps nothing of it."""
+
+
 class _End:
     """When a stream of this kind is complete."""
 
@@ -190,17 +199,24 @@ class _End:
         self._finished = 0
         self.done = False
 
-    def saw(self, event: bytes) -> None:
-        if self._kind in ("chat", "completion"):
-            if b'"finish_reason"' in event:
-                self._finished += len(_FINISHED.findall(event))
-            elif is_done(event):
-                self.done = True
-        elif self._kind == "responses":
-            if b'"response.' in event and _RESPONSE_ENDED.search(event):
-                self._finished = self._n
-        elif is_done(event):
+    def saw(self, event: bytes) -> bool:
+        """Take note of an event -> whether it is well-formed; one that is not is not passed on."""
+        if is_done(event):
             self.done = True
+            return True
+        data = data_of(event)
+        if data is None:
+            return True  # a comment, or a field of the protocol
+        try:
+            _well_formed.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+        if self._kind == "responses":
+            if b'"response.' in data and _RESPONSE_ENDED.search(data):
+                self._finished = self._n
+        elif b'"finish_reason"' in data:
+            self._finished += len(_FINISHED.findall(data))
+        return True
 
     @property
     def complete(self) -> bool:

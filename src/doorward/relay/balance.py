@@ -1,37 +1,22 @@
-"""Order equals: among a model's accounts, the one to try first. Today by weight; headroom and health multiply in."""
+"""Order equals: among a model's accounts, the one that should take this call (R17)."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Sequence
 
 from doorward.providers.route import Plan
-
-Weigh = Callable[[Plan], float]
-
-
-def by_weight(plan: Plan) -> float:
-    return float(plan.account.weight) if plan.account is not None else 1.0
+from doorward.upstream.health import Health
 
 
 class Balance:
-    """`weigh` gives a plan's share of the load; 0 = not now."""
+    """By chance in proportion to weight × headroom × health, divided among calls in flight."""
 
-    def __init__(self, weigh: Weigh = by_weight, rng: random.Random | None = None) -> None:
-        self._weigh = weigh
+    def __init__(self, health: Health, rng: random.Random | None = None) -> None:
+        self._health = health
         self._rng = rng or random.Random()  # noqa: S311  shares load, guards nothing
 
-    def order(self, plans: tuple[Plan, ...]) -> Iterator[Plan]:
-        """Models stay in the route's order; accounts of one model come by weighted chance, each once."""
+    def choose(self, plans: Sequence[Plan]) -> Plan:
         if len(plans) == 1:
-            yield plans[0]
-            return
-        for _, group in groupby(plans, key=lambda plan: (plan.provider.id, plan.model)):
-            left = list(group)
-            while left:
-                weights = [self._weigh(plan) for plan in left]
-                total = sum(weights)
-                chosen = self._rng.choices(left, weights)[0] if total > 0 else left[0]
-                left.remove(chosen)
-                yield chosen
+            return plans[0]
+        return self._rng.choices(plans, [self._health.score(plan).share for plan in plans])[0]

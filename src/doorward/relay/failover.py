@@ -1,117 +1,182 @@
-"""Attempts, one after another, until one starts. Whether another may follow depends on how the last one ended (R10)."""
+"""Attempts, one after another, until one starts; then, on routes that opted in, what follows a stream that died.
+
+Trip     which attempt comes next            Sender   one request, sent once
+Resend   whether another may follow at all   Gate     the status is held for the first event, but not for ever
+"""
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from doorward.core.clock import Clock
-from doorward.core.errors import DoorwardError, UpstreamCredentialsRefused, UpstreamFailed, UpstreamKeyRefused
 from doorward.core.exchange import Exchange, Reply, header
 from doorward.ledger.entry import Attempt, AttemptState, Entry
+from doorward.providers.model_facts import ModelFacts
 from doorward.providers.route import Plan, Route
-from doorward.relay.answer import Deadline, error_reply, lost, read_error, reply_of
+from doorward.relay.answer import Deadline, read_error, reply_of
 from doorward.relay.attempt import Sender
 from doorward.relay.balance import Balance
+from doorward.relay.gate import Gate
 from doorward.relay.meter import Meter
-from doorward.upstream.classify import Outcome, Verdict, classify_answer, classify_error
+from doorward.relay.refused import Refused, nothing_usable
+from doorward.relay.rescue import Rescue
+from doorward.relay.resend import Next, RetryBudget
+from doorward.relay.trip import Step, Trip
+from doorward.upstream.classify import Outcome, classify_answer, classify_error
+from doorward.upstream.health import Health
+from doorward.upstream.health import Trial as HealthTrial
 from doorward.upstream.port import Incoming, TransportError
 from doorward.wire.endpoints import Endpoint
 
 
+@dataclass(slots=True)
+class Call:
+    """What stays the same over all attempts of one call."""
+
+    exchange: Exchange
+    endpoint: Endpoint
+    entry: Entry
+    trip: Trip
+
+
+@dataclass(slots=True)
+class Started:
+    """An attempt whose answer has begun. `close` drops what was not read, and tells when the attempt ended."""
+
+    plan: Plan
+    attempt: Attempt
+    incoming: Incoming
+    reply: Reply
+    clock: Clock
+
+    def close(self) -> None:
+        self.incoming.close()
+        if self.attempt.ended_s is None:
+            self.attempt.ended_s = self.clock.monotonic()
+
+
 class Failover:
-    def __init__(self, sender: Sender, balance: Balance, meter: Meter, clock: Clock) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        balance: Balance,
+        health: Health,
+        meter: Meter,
+        facts: ModelFacts,
+        clock: Clock,
+        *,
+        retry_wait_s: float = 20.0,
+        gate_s: float = 15.0,
+        rng: random.Random | None = None,
+    ) -> None:
         self._sender = sender
         self._balance = balance
+        self._health = health
         self._meter = meter
+        self._facts = facts
         self._clock = clock
+        self._retry_wait_s = retry_wait_s
+        self._gate = Gate(gate_s)
+        self._budget = RetryBudget(clock)
+        self._rng = rng or random.Random()  # noqa: S311  spreads waits, guards nothing
+        self._rescue = Rescue(self, facts)
 
     @asynccontextmanager
     async def open(self, route: Route, exchange: Exchange, endpoint: Endpoint, entry: Entry) -> AsyncIterator[Reply]:
-        """The first attempt that starts, or the last one's refusal. Leaving drops what was not read."""
-        last: Refused | None = None
-        for plan in self._balance.order(route.plans):
-            attempt = self._begin(plan, entry)
-            outcome = await self._try(plan, route, exchange, endpoint, attempt)
-            if isinstance(outcome, Refused):
-                last = outcome
-                if outcome.verdict.outcome.elsewhere:
-                    continue
-                break
-            incoming, reply = outcome
-            entry.model_served = plan.model
-            try:
-                yield self._meter.through(reply, entry, attempt, endpoint)
-            finally:
-                incoming.close()
-                attempt.ended_s = self._clock.monotonic()
-            return
-        assert last is not None
-        yield last.reply(entry)
+        """The first attempt that starts, or the last refusal. Leaving drops what was not read."""
+        call = Call(exchange, endpoint, entry, Trip(route, self._clock, self._retry_wait_s, self._rng, self._facts))
+        held = route.has_fallback and exchange.asks.stream
+        async with self._gate.through(self._answering(call)) if held else self._answering(call) as reply:
+            yield reply
 
-    def _begin(self, plan: Plan, entry: Entry) -> Attempt:
+    @asynccontextmanager
+    async def _answering(self, call: Call) -> AsyncIterator[Reply]:
+        started = await self.start(call)
+        if isinstance(started, Refused):
+            yield started.reply(call.entry)
+            return
+        if call.trip.route.rescue and started.reply.streamed:
+            async with self._rescue.through(started, call) as reply:
+                yield reply
+            return
+        try:
+            yield started.reply
+        finally:
+            started.close()
+
+    def following(self, call: Call) -> Step | None:
+        return call.trip.next(self._health, self._balance, self._budget)
+
+    async def wait(self, step: Step, call: Call) -> None:
+        if step.wait_s > 0:
+            call.trip.waited_s += step.wait_s
+            call.entry.note("wait", s=round(step.wait_s, 3), provider=step.plan.provider.id)
+            await asyncio.sleep(step.wait_s)
+
+    async def start(self, call: Call) -> Started | Refused:
+        """Attempts until one starts or none may follow."""
+        refused: Refused | None = None
+        trip = call.trip
+        while (step := self.following(call)) is not None:
+            await self.wait(step, call)
+            outcome = await self.attempt(step.plan, call, call.exchange)
+            if isinstance(outcome, Started):
+                return outcome
+            refused = outcome
+            if trip.ended(step.plan, outcome.verdict) is Next.STOP:
+                break
+        if refused is None:
+            raise nothing_usable(trip.route, trip.soonest_s(self._health))
+        return refused
+
+    async def attempt(self, plan: Plan, call: Call, exchange: Exchange) -> Started | Refused:
+        """One request, sent once. Never raises for what the upstream does."""
+        call.trip.begins(plan)
+        attempt = self._record(plan, call.entry)
+        trial = self._health.begin(plan)
+        incoming: Incoming | None = None
+        started = False
+        try:
+            incoming = await self._sender.send(plan, exchange, call.endpoint, call.trip.route.limits, attempt)
+            attempt.upstream_id = (header(incoming.headers, b"x-request-id") or b"").decode("latin-1") or None
+            deadline = Deadline(self._clock, attempt.started_s, call.trip.route.limits, exchange.asks.stream)
+            if incoming.status >= 400:
+                return await self._refused(plan, attempt, incoming, deadline, trial)
+            holds = call.trip.route.has_fallback or call.trip.route.rescue
+            reply = await reply_of(incoming, call.endpoint, attempt, deadline, exchange.asks.n, hold=holds)
+            attempt.first_event_s = self._clock.monotonic()
+            trial.succeeded(incoming.headers, attempt.first_event_s - attempt.started_s)
+            call.entry.model_served = plan.model
+            metered = self._meter.through(reply, call.entry, attempt, call.endpoint)
+            started = True
+            return Started(plan, attempt, incoming, metered, self._clock)
+        except TransportError as cause:
+            verdict = classify_error(cause)
+            attempt.state = AttemptState.AMBIGUOUS if verdict.outcome is Outcome.AMBIGUOUS else AttemptState.FAILED
+            attempt.reason = verdict.reason
+            trial.judged(verdict)
+            return Refused(plan, verdict, None, b"", cause)
+        finally:
+            trial.abandoned()
+            if not started:
+                attempt.ended_s = self._clock.monotonic()
+                if incoming is not None:
+                    incoming.close()
+
+    async def _refused(self, plan: Plan, attempt: Attempt, incoming: Incoming, deadline: Deadline, trial: HealthTrial) -> Refused:
+        body = await read_error(incoming, deadline)
+        verdict = classify_answer(incoming.status, incoming.headers, body, self._clock.wall())
+        attempt.state = AttemptState.AMBIGUOUS if verdict.outcome is Outcome.AMBIGUOUS else AttemptState.FAILED
+        attempt.reason = verdict.reason
+        trial.judged(verdict, incoming.headers)
+        return Refused(plan, verdict, incoming, body)
+
+    def _record(self, plan: Plan, entry: Entry) -> Attempt:
         account_id = plan.account.id if plan.account else None
         attempt = Attempt(len(entry.attempts) + 1, plan.provider.id, account_id, plan.model, self._clock.monotonic())
         entry.attempts.append(attempt)
         return attempt
-
-    async def _try(
-        self, plan: Plan, route: Route, exchange: Exchange, endpoint: Endpoint, attempt: Attempt
-    ) -> tuple[Incoming, Reply] | Refused:
-        """Raises `UpstreamLost` or `UpstreamSilent` for an ambiguous loss: nobody may send such a call again."""
-        incoming: Incoming | None = None
-        try:
-            incoming = await self._sender.send(plan, exchange, endpoint, route.limits, attempt)
-            streamed = exchange.asks.stream
-            deadline = Deadline(self._clock, attempt.started_s, route.limits, streamed)
-            attempt.upstream_id = (header(incoming.headers, b"x-request-id") or b"").decode("latin-1") or None
-            if incoming.status < 400:
-                reply = await reply_of(incoming, endpoint, attempt, deadline, exchange.asks.n)
-                attempt.first_event_s = self._clock.monotonic()
-                return incoming, reply
-            body = await read_error(incoming, deadline)
-            verdict = classify_answer(incoming.status, incoming.headers, body, self._clock.wall())
-            attempt.state = AttemptState.FAILED
-            attempt.reason = verdict.reason
-            attempt.ended_s = self._clock.monotonic()
-            return Refused(plan, verdict, incoming, body)
-        except TransportError as cause:
-            verdict = classify_error(cause)
-            attempt.reason = verdict.reason
-            attempt.ended_s = self._clock.monotonic()
-            if verdict.outcome is Outcome.AMBIGUOUS:
-                attempt.state = AttemptState.AMBIGUOUS
-                raise lost(cause) from cause
-            attempt.state = AttemptState.FAILED
-            return Refused(plan, verdict, None, b"")
-        except BaseException:
-            attempt.ended_s = self._clock.monotonic()
-            raise
-        finally:
-            if incoming is not None and attempt.state in (AttemptState.FAILED, AttemptState.AMBIGUOUS, AttemptState.HEADERS):
-                incoming.close()
-
-
-class Refused:
-    """An attempt that ended without an answer to pass on: the upstream's error, or nothing sent at all."""
-
-    def __init__(self, plan: Plan, verdict: Verdict, incoming: Incoming | None, body: bytes) -> None:
-        self.verdict = verdict
-        self._plan = plan
-        self._incoming = incoming
-        self._body = body
-
-    def reply(self, entry: Entry) -> Reply:
-        """The upstream's error as it came, scrubbed; our own words where its words would mislead (R21)."""
-        if self._incoming is None:
-            raise UpstreamFailed(f"{self._plan.provider.id} could not be reached: {self.verdict.reason}. Nothing was sent.")
-        if self.verdict.outcome is Outcome.QUARANTINE:
-            raise self._key_refused()
-        entry.error_code = self.verdict.code
-        return error_reply(self._incoming, self._body)
-
-    def _key_refused(self) -> DoorwardError:
-        account = self._plan.account
-        if account is not None and account.owner.startswith("user:"):
-            return UpstreamKeyRefused(f"{self._plan.provider.name} refused your stored key. Set it again.")
-        return UpstreamCredentialsRefused(f"{self._plan.provider.name} refused the operator's key. The operator must replace it.")

@@ -28,7 +28,6 @@ BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process's writer."""
 READERS = 4
 PG_WRITERS = 5
-_AFTER_COMMIT = "doorward after commit"
 
 
 class Store:
@@ -42,6 +41,8 @@ class Store:
         # SQLite has one writer: queueing here in order beats polling for the file's lock
         self._turn = asyncio.Lock()
         self._writing_task: asyncio.Task[Any] | None = None
+        # Kept here and not in the connection's `info`: a cancelled one reconnects when that is touched.
+        self._after_commit: dict[int, list[Callable[[], object]]] = {}
         self._socket_guard: Callable[[], AbstractContextManager[None]] = (
             nullcontext if address.dialect == "sqlite" else broken_socket_is_503
         )
@@ -118,14 +119,14 @@ class Store:
                 async with connection.begin():
                     yield connection
             except BaseException:
-                connection.info.pop(_AFTER_COMMIT, None)
+                self._after_commit.pop(id(connection), None)
                 raise
-            for callback in connection.info.pop(_AFTER_COMMIT, ()):
+            for callback in self._after_commit.pop(id(connection), ()):
                 callback()
 
     def after_commit(self, connection: AsyncConnection, callback: Callable[[], object]) -> None:
         """Run once the open transaction is committed, never if it is undone: for what memory knows of a row."""
-        connection.info.setdefault(_AFTER_COMMIT, []).append(callback)
+        self._after_commit.setdefault(id(connection), []).append(callback)
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
