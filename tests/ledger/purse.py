@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import uuid
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
 import psycopg
-import sqlite3
 
 from doorward.core.caller import Caller, KeyLimits
 from doorward.core.exchange import Exchange, MemoryBody
@@ -115,6 +114,3 @@ async def eventually(true: Callable[[], bool], within_s: float = 8.0) -> None:
             return
         await asyncio.sleep(0.02)
     assert true()
-
-
-__all__ = ["replace"]

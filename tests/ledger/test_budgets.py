@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.ledger.purse import ROUTE, TEST, billed, call, entry, eventually, exchange, key, leased, process, rows, spent
 
-sys.path.insert(0, str(Path(__file__).parent))
+from doorward.core.errors import BudgetExceeded, CostUnbounded, StoreError
+from doorward.core.money import Nanos, nanos_of_usd
+from doorward.ledger.entry import AttemptState
+from doorward.ledger.pot import LeaseTimes
+from doorward.providers.route import Plan, Route
+from doorward.store.budgets import Cap
 
-from purse import ROUTE, TEST, billed, call, entry, eventually, exchange, key, leased, process, rows, spent  # noqa: E402
 
-from doorward.core.errors import BudgetExceeded, CostUnbounded, StoreError  # noqa: E402
-from doorward.core.money import Nanos, nanos_of_usd  # noqa: E402
-from doorward.ledger.entry import AttemptState  # noqa: E402
-from doorward.ledger.pot import LeaseTimes  # noqa: E402
-from doorward.providers.route import Plan, Route  # noqa: E402
-from doorward.store.budgets import Cap  # noqa: E402
+@pytest.fixture
+def url(fresh_sqlite: str) -> str:
+    return fresh_sqlite
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path}/doorward.db"
+def both(request: pytest.FixtureRequest) -> str:
+    """For what rests on the database's own locking."""
+    return str(request.getfixturevalue("fresh_sqlite" if request.param == "sqlite" else "postgres_url"))
 
 
-async def test_a_budget_admits_until_it_is_used_up_and_says_what_to_do(url: str) -> None:
-    async with process(url) as budgets:
+async def test_a_budget_admits_until_it_is_used_up_and_says_what_to_do(both: str) -> None:
+    async with process(both) as budgets:
         me = key("0.03", "month")
         for _ in range(3):
             await call(budgets, me)
@@ -39,8 +40,8 @@ async def test_a_budget_admits_until_it_is_used_up_and_says_what_to_do(url: str)
         assert (error.status, error.code, error.should_retry) == (429, "budget_exceeded", False)
         for word in ("key k1", "0.03 USD", "0.01 USD", "starts anew at", "01 00:00 UTC"):
             assert word in error.message
-        await eventually(lambda: spent(url) == Decimal("0.03"))
-    assert leased(url) == 0
+        await eventually(lambda: spent(both) == Decimal("0.03"))
+    assert leased(both) == 0
 
 
 async def test_callers_without_a_budget_touch_nothing(url: str) -> None:
@@ -65,11 +66,15 @@ async def test_every_way_a_call_can_end_settles_once(url: str, state: AttemptSta
     async with process(url) as budgets:
         me, asked = key("1"), exchange(5)
         page = entry(me, asked)
-        with pytest.raises(ValueError, match="upstream dead"):
+
+        async def dies() -> None:
             async with budgets.hold(me, ROUTE, asked, page):
                 assert page.held == nanos_of_usd("0.05")
                 billed(page, usd, state)
                 raise ValueError("upstream dead")
+
+        with pytest.raises(ValueError, match="upstream dead"):
+            await dies()
         await eventually(lambda: leased(url) == 0)
         assert spent(url) == Decimal(charged)
         assert not any(lease.held for pot in budgets.leasing.pots.values() for lease in pot.leases())
@@ -96,8 +101,8 @@ async def test_cancelling_a_call_settles_it(url: str) -> None:
         assert spent(url) == 0
 
 
-async def test_key_user_and_all_are_taken_all_or_none(url: str) -> None:
-    async with process(url, spend_cap_nanos=nanos_of_usd("0.04")) as budgets:
+async def test_key_user_and_all_are_taken_all_or_none(both: str) -> None:
+    async with process(both, spend_cap_nanos=nanos_of_usd("0.04")) as budgets:
         await budgets.rows.set(Cap("user:u1", nanos_of_usd("0.02"), "day"))
         await budgets.refresh()
         me, other = key("1", user="u1"), key("1", user="u2", name="k2")
@@ -109,8 +114,8 @@ async def test_key_user_and_all_are_taken_all_or_none(url: str) -> None:
         await call(budgets, other)
         with pytest.raises(BudgetExceeded, match="everything together"):
             await call(budgets, other)
-        await eventually(lambda: leased(url) == 0)
-        assert [spent(url, who) for who in ("key:k1", "user:u1", "key:k2", "all")] == [
+        await eventually(lambda: leased(both) == 0)
+        assert [spent(both, who) for who in ("key:k1", "user:u1", "key:k2", "all")] == [
             Decimal(x) for x in ("0.02", "0.02", "0.02", "0.04")
         ]
 
@@ -184,17 +189,17 @@ def budgets_provider():
     return Provider("openai", "OpenAI", "https://127.0.0.1:9")
 
 
-async def test_idle_money_of_another_process_is_asked_for_before_a_refusal(url: str) -> None:
+async def test_idle_money_of_another_process_is_asked_for_before_a_refusal(both: str) -> None:
     lazy = LeaseTimes(ttl=20, margin=1, idle=30, flush=0.05, ask=0.6, poll=0.02, tick=0.05, refused=0.02)
-    async with process(url, times=lazy) as one, process(url, times=lazy) as two:
+    async with process(both, times=lazy) as one, process(both, times=lazy) as two:
         me = key("0.10")
         # the first call leases all of it, because it may need it, and uses a tenth
         await call(one, me, cents=10, usd="0.01")
-        assert leased(url) + spent(url) == Decimal("0.10")
+        assert leased(both) + spent(both) == Decimal("0.10")
         page = await call(two, me, cents=5, usd="0.05")
         assert page.held == nanos_of_usd("0.05")
-    assert spent(url) == Decimal("0.06")
-    assert leased(url) == 0
+    assert spent(both) == Decimal("0.06")
+    assert leased(both) == 0
 
 
 async def test_unused_leases_go_home(url: str) -> None:
@@ -228,13 +233,9 @@ async def test_a_jump_of_this_machine_s_clock_resets_no_period(url: str) -> None
             self.off = 0.0
 
         def monotonic(self) -> float:
-            import time
-
             return time.monotonic()
 
         def wall(self) -> float:
-            import time
-
             return time.time() + self.off
 
     clock = Jumping()
@@ -251,7 +252,7 @@ async def test_a_jump_of_this_machine_s_clock_resets_no_period(url: str) -> None
     assert len(rows(url, "SELECT period FROM budget_periods")) == 1
 
 
-async def test_alerts_come_once_whatever_the_number_of_processes(url: str) -> None:
+async def test_alerts_come_once_whatever_the_number_of_processes(both: str) -> None:
     sent: list[tuple[str, object]] = []
 
     class Hook:
@@ -263,9 +264,9 @@ async def test_alerts_come_once_whatever_the_number_of_processes(url: str) -> No
     from doorward.store.budgets import BudgetRows
     from doorward.store.engine import Store
 
-    store = await Store.open(url)
+    store = await Store.open(both)
     alerts = [Alerts(BudgetRows(store), Hook()) for _ in range(2)]
-    async with process(url, alerts=alerts[0]) as one, process(url, alerts=alerts[1]) as two:
+    async with process(both, alerts=alerts[0]) as one, process(both, alerts=alerts[1]) as two:
         me = key("0.10")
         for number in range(10):
             await call((one, two)[number % 2], me)

@@ -67,7 +67,9 @@ def test_without_a_limit_the_models_largest_output_counts() -> None:
 
 
 def test_an_unset_tier_may_be_the_dearest_and_flex_may_fall_back() -> None:
-    named, unset, flex = (hold("chat", model="gpt-5", messages=SAY, max_tokens=10_000, service_tier=t).nanos for t in ("default", "auto", "flex"))
+    named, unset, flex = (
+        hold("chat", model="gpt-5", messages=SAY, max_tokens=10_000, service_tier=t).nanos for t in ("default", "auto", "flex")
+    )
     assert unset > 1.9 * named
     assert flex == pytest.approx(named, rel=0.01)
     with pytest.raises(CostUnbounded):
@@ -82,9 +84,19 @@ def test_an_unset_tier_may_be_the_dearest_and_flex_may_fall_back() -> None:
         ("responses", {"input": [{"type": "item_reference", "id": "msg_1"}]}),
         ("responses", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://a/b.png"}]}]}),
         ("responses", {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]}),
-        ("responses", {"input": [{"type": "computer_call_output", "output": {"type": "computer_screenshot", "file_id": "file-1"}}]}),
+        (
+            "responses",
+            {"input": [{"type": "computer_call_output", "output": {"type": "computer_screenshot", "file_id": "file-1"}}]},
+        ),
         ("chat", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://a/b.png"}}]}]}),
-        ("chat", {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": "data:application/pdf;base64,AA"}}]}]}),
+        (
+            "chat",
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "file", "file": {"file_data": "data:application/pdf;base64,AA"}}]}
+                ]
+            },
+        ),
         ("chat", {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}),
     ],
 )
@@ -136,7 +148,9 @@ def test_what_has_no_bound_is_refused_by_name(body: dict[str, Any], param: str) 
 def test_hosted_tools_cost_their_fee_and_read_the_window_again() -> None:
     body = {"model": "gpt-4.1", "input": "x", "max_output_tokens": 10, "service_tier": "default"}
     none = hold("responses", **body, tools=[{"type": "function", "name": "f"}], max_tool_calls=9).nanos
-    two, three = (hold("responses", **body, tools=[{"type": "web_search_preview_2025_03_11"}], max_tool_calls=n).nanos for n in (2, 3))
+    two, three = (
+        hold("responses", **body, tools=[{"type": "web_search_preview_2025_03_11"}], max_tool_calls=n).nanos for n in (2, 3)
+    )
     assert none < 10**6
     assert three - two == 25_000_000 + cost("gpt-4.1", "responses", input_tokens=1_047_576)
 
@@ -147,14 +161,18 @@ def test_other_kinds_each_have_their_bound() -> None:
     assert hold("image", model="dall-e-2", prompt="a cat", n=10, size="256x256").nanos == 160_000_000
     assert hold("image", model="gpt-image-1", prompt="a cat", n=2).nanos >= cost("gpt-image-1", "image", output_tokens=2 * 6240)
     assert hold("speech", model="tts-1", input="hi" * 10).nanos >= cost("tts-1", "speech", characters=20)
-    assert hold("embedding", model="text-embedding-3-small", input=["a" * 100] * 9).nanos >= cost("text-embedding-3-small", "embedding", input_tokens=900)
+    assert hold("embedding", model="text-embedding-3-small", input=["a" * 100] * 9).nanos >= cost(
+        "text-embedding-3-small", "embedding", input_tokens=900
+    )
     many = hold("completion", model="gpt-3.5-turbo-instruct", prompt=["a", "b", "c"], best_of=4, max_tokens=50).nanos
     assert many >= cost("gpt-3.5-turbo-instruct", "completion", output_tokens=600)
     assert hold("moderation", model="omni-moderation-latest", input="x").nanos == 0
 
 
 def test_transcripts_are_bounded_by_the_files_size() -> None:
-    asked = Exchange("r", "POST", "/v1/audio/transcriptions", b"", [], MemoryBody(b"x" * 1_000_000), exchange("chat", {}).asks, "", 0.0)
+    asked = Exchange(
+        "r", "POST", "/v1/audio/transcriptions", b"", [], MemoryBody(b"x" * 1_000_000), exchange("chat", {}).asks, "", 0.0
+    )
     read = demand.read("transcript", asked, b"", form=True)
     held = hold_for(read, Route(None, (Plan(OPENAI, None, "whisper-1"),)), PRICES, Bounds()).nanos
     assert held == cost("whisper-1", "transcript", seconds=4000.0)
@@ -174,7 +192,9 @@ def test_the_worst_plan_counts_and_an_unpriced_one_refuses() -> None:
 
 def test_an_exact_count_lowers_the_bound() -> None:
     text = [{"role": "user", "content": "word " * 2000}]
-    bound, counted = (hold("chat", model="gpt-4o", messages=text, max_tokens=1, counted=c, service_tier="default").nanos for c in (None, 2000))
+    bound, counted = (
+        hold("chat", model="gpt-4o", messages=text, max_tokens=1, counted=c, service_tier="default").nanos for c in (None, 2000)
+    )
     assert counted == cost("gpt-4o", "chat", input_tokens=2000 + 40 + 64, output_tokens=1)
     assert counted < bound / 3
 
@@ -192,7 +212,9 @@ MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-5.4", "gpt-6-sol", "o1", "gpt-4.1")
     st.sampled_from([None, "default", "flex", "priority"]),
 )
 @settings(max_examples=80, deadline=None)
-def test_no_bill_within_the_request_passes_its_hold(model: str, text: str, limit: int, n: int, read: float, cached: float, tier: str | None) -> None:
+def test_no_bill_within_the_request_passes_its_hold(
+    model: str, text: str, limit: int, n: int, read: float, cached: float, tier: str | None
+) -> None:
     """I5: whatever the upstream says was used, as long as it kept to the request."""
     body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": limit, "n": n}
     raw = json.dumps(body, ensure_ascii=False).encode()
