@@ -192,6 +192,16 @@ async def test_refusals_are_counted_and_a_few_are_kept_whole(ledger: Ledger, she
     assert {(row.outcome, row.cost_nanos, row.error_code) for row in rows} == {("refused", 0, "budget_exceeded")}
 
 
+async def test_what_we_answer_ourselves_is_no_upstream_call(ledger: Ledger, shelf: MemoryShelf) -> None:
+    async with ledger.entry(caller(), exchange(), "/v1/models"):
+        pass
+    async with ledger.entry(caller(), exchange(), CHAT) as entry:
+        entry.cache = "hit"
+    [row] = await moved(shelf, 1)
+    assert (row.cache, row.cost_nanos, row.outcome) == ("hit", 0, "done")
+    assert not shelf.refusals
+
+
 async def test_one_request_id_sent_twice_makes_two_rows(ledger: Ledger, shelf: MemoryShelf) -> None:
     async with ledger.entry(caller(), exchange("req_same"), CHAT) as first:
         answered(first)

@@ -140,6 +140,10 @@ class Ledger:
     def _settle(self, entry: Entry, endpoint: Endpoint | None, error: BaseException | None) -> None:
         segment = self._open.pop(entry.opening)
         now = Moment(self._clock.monotonic(), self._clock.wall())
+        if error is None and not entry.attempts and entry.cache == "off":
+            # answered by ourselves, like the list of models: no upstream call, no row
+            self.journal.closed(segment, entry.opening)
+            return
         if outcome_of(entry, error) == "refused":
             code = getattr(error, "code", "refused")
             if not self.book.refused(entry, code):

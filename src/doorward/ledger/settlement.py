@@ -84,7 +84,7 @@ def _rest_of_hold(entry: Entry) -> Nanos | None:
 
 
 def outcome_of(entry: Entry, error: BaseException | None) -> str:
-    if error is not None and not entry.attempts and isinstance(error, DoorwardError) and error.status < 500:
+    if not entry.attempts and isinstance(error, DoorwardError):
         return "refused"
     if entry.exchange.gone.happened and (error is not None or _is_cut(entry)):
         return "gone"

@@ -63,7 +63,7 @@ def _who(call: CallRow) -> Step:
 
 
 def _noted(name: str, details: dict[str, Any]) -> Step:
-    said = details.pop("says", None)
+    said = f"Route: {details['why']}" if name == "route" and details.get("why") else details.pop("says", None)
     if not isinstance(said, str):
         title = name.replace("_", " ").capitalize()
         said = f"{title}: {_listed(details)}" if details else title
