@@ -61,6 +61,7 @@ from doorward.store.engine import Store
 from doorward.store.objects import Objects
 from doorward.store.providers import Providers
 from doorward.telemetry.logs import configure as configure_logs
+from doorward.upstream.breaker import BreakerLimits
 from doorward.upstream.credentials import Credentials as UpstreamCredentials
 from doorward.upstream.health import Health
 from doorward.upstream.port import Lost, Silent, Stage, Transport
@@ -144,7 +145,7 @@ class App:
         transports: dict[str, Transport] = {"https": transport, "http": transport, "simulator": simulator}
         sender = Sender(transports, UpstreamCredentials(vault), clock)
         router = Router(self.catalogue.now, lambda caller: no_account(settings.custody, caller), self._time_limits())
-        health = Health(clock)
+        health = self.health = Health(clock, BreakerLimits(open_s=settings.breaker_open_s, most_open_s=2 * settings.breaker_open_s))
         failover = Failover(
             sender, Balance(health), health, Meter(prices, clock), prices.facts, clock, retry_wait_s=settings.retry_wait_s
         )

@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     first_event_whole_s: float = Field(600.0, gt=0, description="To the first byte of any other answer, in seconds.")
     idle_s: float = Field(60.0, gt=0, description="Between two pieces of an answer, in seconds.")
     retry_wait_s: float = Field(20.0, ge=0, description="Waiting between attempts of one call, in seconds in all.")
+    breaker_open_s: float = Field(
+        10.0, gt=0, le=14, description="An account that keeps failing is left alone this many seconds, twice as long at the most."
+    )
     total_s: float = Field(3600.0, gt=0, description="For a whole call, in seconds.")
 
     # Money
