@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from doorward.cli import config
+from doorward.cli.record import record
 from doorward.core.clock import SystemClock
 from doorward.core.errors import NotFound
 from doorward.core.secret import Secret
@@ -63,7 +64,9 @@ class House:
 def within(work: Callable[[House], Awaitable[T]]) -> T:
     async def whole() -> T:
         async with opened(config.read()) as house:
-            return await work(house)
+            outcome = await work(house)
+            await record(house.store, work, outcome)
+            return outcome
 
     return asyncio.run(whole())
 
