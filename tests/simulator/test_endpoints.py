@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -317,3 +318,30 @@ async def test_the_shelf_is_bounded(running):
     for _ in range(3):
         await running.client.responses.create(model=MODEL, input="x")
     assert len(shelf.responses) == 2
+
+
+async def test_a_text_beyond_every_context_is_refused_and_a_long_one_blocks_nobody(running):
+    ask = running.client.chat.completions.create
+    with pytest.raises(BadRequestError) as refused:
+        await ask(model=MODEL, messages=[{"role": "user", "content": "many words " * 400_000}])
+    assert refused.value.code == "context_length_exceeded"
+    with pytest.raises(BadRequestError) as refused:
+        await running.client.embeddings.create(model="sim-e", input="word " * 10_000)
+    assert refused.value.code == "context_length_exceeded"
+    long = await ask(model=MODEL, messages=[{"role": "user", "content": "Summarize: " + "Cats sleep a lot. " * 20_000}])
+    assert long.usage.prompt_tokens > 80_000
+
+
+async def test_a_stream_that_is_left_leaves_a_cancelled_response(running):
+    simulate = {"x-simulate": "tokens_per_s=50, tokens=200"}
+    stream = await running.client.responses.create(model=MODEL, input="What?", stream=True, extra_headers=simulate)
+    async for event in stream:
+        if event.type == "response.created":
+            response_id = event.response.id
+        if event.type == "response.output_text.delta":
+            break
+    await stream.close()
+    async with asyncio.timeout(5):
+        while running.simulator.open_calls:
+            await asyncio.sleep(0.01)
+    assert (await running.client.responses.retrieve(response_id)).status == "cancelled"

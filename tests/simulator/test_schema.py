@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
 import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -155,3 +158,63 @@ def _nested(inner: st.SearchStrategy) -> st.SearchStrategy:
 @given(st.recursive(_leaf, _nested, max_leaves=12), st.text(max_size=120))
 def test_values_of_generated_schemas_are_valid(schema, text):
     make(schema, text)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "pattern": "^(a+)+$"},
+        {"type": "string", "pattern": "^(a|aa)*b$"},
+        {"type": "string", "pattern": "^(a?a)*b$"},
+        {"type": "string", "pattern": "(x*)*y"},
+        {"type": "string", "pattern": ".*.*.*.*.*.*x"},
+        {"type": "string", "pattern": "(a{30}){1,}b"},
+        {"type": "string", "pattern": "x" * 600},
+        {"type": "string", "pattern": "(((x{1000}){1000}){1000}){1000}"},
+        {"type": "string", "pattern": "("},
+        {"type": "object", "patternProperties": {"(a+)+$": {}}},
+        {"type": "string", "minLength": 10**12},
+        {"type": "array", "minItems": 10**9},
+        {
+            "type": "array",
+            "minItems": 500,
+            "items": {"type": "array", "minItems": 500, "items": {"type": "array", "minItems": 500}},
+        },
+        {"type": "object", "minProperties": 10**9},
+        {"type": "number", "minimum": 1e308, "multipleOf": 1e-300},
+        {"not": {"$ref": "http://127.0.0.1:9/elsewhere"}},
+        {"type": "integer", "minimum": 10**400},
+    ],
+)
+def test_a_schema_cannot_be_used_against_the_gateway(schema):
+    started = time.monotonic()
+    try:
+        make(schema, f"{'a' * 39} {'x' * 39}")
+    except BadRequest as refused:
+        assert refused.code == "invalid_json_schema"  # noqa: PT017 - meeting such a schema quickly is fine too
+    assert time.monotonic() - started < 2
+
+
+def test_a_very_deep_schema_is_refused():
+    schema: dict = {"type": "string"}
+    for _ in range(2000):
+        schema = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+    with pytest.raises(BadRequest):
+        instance(schema, TEXT, "schema")
+
+
+def test_a_property_may_be_called_pattern():
+    assert make({"type": "object", "properties": {"pattern": {"type": "string", "const": "(a+)+"}}}) == {"pattern": "(a+)+"}
+
+
+@pytest.mark.timeout(10)
+def test_a_reference_to_another_host_is_not_fetched():
+    """The gateway must not be sent to addresses of a caller's choice (I14)."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.settimeout(0.2)
+        reference = {"$ref": f"http://127.0.0.1:{elsewhere.getsockname()[1]}/schema.json"}
+        for schema in (reference, {"not": reference}, {"type": "object", "properties": {"a": {"not": reference}}}):
+            with pytest.raises(BadRequest, match="not in it"):
+                instance(schema, TEXT, "schema")
+        with pytest.raises(TimeoutError):
+            elsewhere.accept()

@@ -37,7 +37,7 @@ _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*[\"”')\]]*")
 _SUMMARY = re.compile(r"\b(summar(y|ies|i[sz]e[ds]?|i[sz]ing|i[sz]ation)|tl;?dr|condense|shorten)\b", re.I)
 _HELLO = re.compile(r"\b(?:hello|hi|greet\w*)\b.{0,40}?\b(\w+)\s+(?:\w+\s+)?languages\b", re.I | re.S)
 _EXACTLY = re.compile(r"\b(?:say|reply|respond|answer|repeat)\b[^\"“”']{0,40}[\"“']([^\"”]+)[\"”']\s*\.?\s*$", re.I)
-_WORDS_ASKED = re.compile(r"\b(\d{2,4})[ -]words?\b", re.I)
+_WORDS_ASKED = re.compile(r"\b(\d{2,3})[ -]words?\b", re.I)
 _GREETING = re.compile(r"\s*(hi|hello|hey|good (morning|evening|afternoon))\b.{0,20}$", re.I)
 _LANGUAGES = (
     ("English", "Hello!"), ("Spanish", "¡Hola!"), ("French", "Bonjour !"), ("German", "Hallo!"), ("Italian", "Ciao!"),
@@ -73,9 +73,9 @@ def write(turns: Sequence[Turn], seed: object = None, index: int = 0) -> str:
     if last.role == "tool":
         return _told(turns)
     asked = question(turns)
-    if found := _HELLO.search(asked):
+    if found := _HELLO.search(asked[:1000]):
         return _greetings(found[1])
-    if found := _EXACTLY.search(asked):
+    if len(asked) < 2000 and (found := _EXACTLY.search(asked)):
         return found[1].strip()
     instructions = " ".join(turn.text for turn in turns if turn.role in ("system", "developer"))
     if _SUMMARY.search(instructions) or _SUMMARY.search(asked[:400]):
@@ -91,7 +91,7 @@ def question(turns: Sequence[Turn]) -> str:
 
 
 def is_greeting(text: str) -> bool:
-    return bool(_GREETING.match(text) or _HELLO.search(text))
+    return bool(_GREETING.match(text) or _HELLO.search(text[:1000]))
 
 
 def keywords(text: str) -> list[str]:

@@ -16,6 +16,8 @@ from doorward.simulator.limits import Cut, cut, stops
 from doorward.simulator.schema import instance
 
 MAX_N, MAX_MESSAGES, MAX_OUTPUT = 128, 100_000, 1_000_000
+MAX_CONTEXT_CHARS = 4_000_000
+"""About a million tokens, the largest context that is sold."""
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 FINGERPRINT = "fp_doorward"
 _encode = msgspec.json.encode
@@ -26,6 +28,7 @@ def create(call: Call) -> Answer:
     model = wanted(body, "model", str)
     messages = wanted(body, "messages", list)
     turns = read_turns(messages)
+    check_context(turns)
     n = whole_number(body, "n", 1, MAX_N) or 1
     most = whole_number(body, "max_completion_tokens", 1, MAX_OUTPUT) or whole_number(body, "max_tokens", 1, MAX_OUTPUT)
     counted = counted_as(model)
@@ -102,6 +105,15 @@ def read_turns(messages: list[Any]) -> list[Turn]:
         text = content_text(message.get("content"), f"messages[{at}].content", empty=bool(made) or role == "assistant")
         turns.append(Turn(role, text, names.get(str(message.get("tool_call_id")), ""), bool(made)))
     return turns
+
+
+def check_context(turns: list[Turn]) -> None:
+    """Raises `BadRequest`, as OpenAI does, for more than any model reads."""
+    if sum(len(turn.text) for turn in turns) > MAX_CONTEXT_CHARS:
+        message = (
+            f"This model's maximum context length is {MAX_CONTEXT_CHARS // 4} tokens. Please reduce the length of the messages."
+        )
+        raise BadRequest(message, param="messages", code="context_length_exceeded")
 
 
 def content_text(content: object, param: str, *, empty: bool = False) -> str:

@@ -23,7 +23,7 @@ from doorward.simulator.call import (
     wanted,
     whole_number,
 )
-from doorward.simulator.chat import FINGERPRINT, MAX_N, MAX_OUTPUT, spoken
+from doorward.simulator.chat import FINGERPRINT, MAX_N, MAX_OUTPUT, check_context, spoken
 from doorward.simulator.limits import Cut, cut, stops
 
 DEFAULT_MAX_TOKENS = 16
@@ -34,6 +34,7 @@ def create(call: Call) -> Answer:
     body = call.json()
     model = wanted(body, "model", str)
     prompts = _prompts(body)
+    check_context([Turn("user", prompt) for prompt in prompts])
     n = whole_number(body, "n", 1, MAX_N) or 1
     most = whole_number(body, "max_tokens", 0, MAX_OUTPUT)
     tokens_in = count_input("completion", body, counted_as(model)).tokens

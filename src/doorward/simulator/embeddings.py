@@ -11,11 +11,14 @@ from array import array
 from collections import Counter
 from functools import lru_cache
 
+from doorward.core.errors import BadRequest
 from doorward.providers.tokens import count_input
 from doorward.simulator.answers import STOP_WORDS
 from doorward.simulator.call import Answer, Call, Json, as_json, counted_as, invalid, missing, wanted, whole_number
 
 MAX_INPUTS, MAX_DIMENSIONS, DEFAULT_DIMENSIONS, LARGE_DIMENSIONS = 2048, 4096, 1536, 3072
+MAX_CHARS = 32_768
+"""Of one text: 8,192 tokens at OpenAI."""
 PLACES = 12
 """A word moves this many of the vector's coordinates: enough to keep unrelated words apart."""
 _WORD = re.compile(r"[^\W_]+")
@@ -86,6 +89,9 @@ def _inputs(body: Json) -> list[str]:
         raise invalid("input", f"send 1 to {MAX_INPUTS} texts.")
     texts: list[str] = []
     for one in listed:
+        if isinstance(one, str) and len(one) > MAX_CHARS:
+            message = f"This model's maximum context length is {MAX_CHARS // 4} tokens: cut the text into smaller ones."
+            raise BadRequest(message, param="input", code="context_length_exceeded")
         if isinstance(one, str) and one:
             texts.append(one)
         elif isinstance(one, list) and one and all(isinstance(token, int) for token in one):

@@ -99,7 +99,7 @@ def parse_header(value: str, behaviour: Behaviour) -> Behaviour:
             behaviour = replace(behaviour, latency_ms=float(rest))
         elif name == "tokens_per_s" and _is_number(rest) and float(rest) > 0:
             behaviour = replace(behaviour, tokens_per_s=float(rest))
-        elif name == "tokens" and rest.isdecimal() and 0 < int(rest) <= 100_000:
+        elif name == "tokens" and rest.isdecimal() and 0 < int(rest) <= 20_000:
             behaviour = replace(behaviour, answer_tokens=int(rest))
         else:
             raise BadRequest(

@@ -7,40 +7,65 @@ found there. What cannot be met (an endless recursion, a contradiction) is a `Ba
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from doorward.core.errors import BadRequest
+from doorward.simulator.patterns import wild_pattern
 from doorward.simulator.strings import number_in, text_value
 
 Schema = dict[str, Any]
 DEEP, TOO_DEEP = 5, 60
+MAX_VALUES, MAX_TEXT_CHARS = 5000, 20_000
 """Below `DEEP` levels only required properties are made; `TOO_DEEP` is taken for endless."""
 
 
 def instance(schema: object, text: str, param: str) -> Any:
     """A valid value. Raises `BadRequest` naming `param` if the schema is wrong or cannot be met."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
     if schema is True:
         schema = {}
     if not isinstance(schema, dict):
-        raise BadRequest(f"Invalid schema in '{param}': it must be an object.", param=param, code="invalid_json_schema")
+        raise _refused(param, "it must be an object")
+    try:
+        return _checked(schema, text[:MAX_TEXT_CHARS], param)
+    except (RecursionError, ArithmeticError, ValueError, re.error):
+        # Numbers past a float's range, nesting past the stack: no provider takes such a schema either.
+        raise _refused(param, "it is too deep, or its numbers are out of range") from None
+
+
+def _checked(schema: Schema, text: str, param: str) -> Any:
+    # jsonschema takes 60 ms to import; only schemas need it.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        where = ".".join(map(str, error.absolute_path)) or "its top"
-        message = f"Invalid schema in '{param}', at {where}: {error.message[:200]}"
-        raise BadRequest(message, param=param, code="invalid_json_schema") from None
+        raise _refused(param, f"at {_place(error.absolute_path)}: {error.message[:200]}") from None
+    if (wild := wild_pattern(schema)) is not None:
+        raise _refused(param, f"the pattern {wild[:60]!r} may take for ever: write it without repeats inside repeats")
     value = _Maker(schema, text, param).make(schema, "", 0)
-    problem = next(iter(Draft202012Validator(schema).iter_errors(value)), None)
+    try:
+        # An empty registry: by default a reference to another host would be fetched from there.
+        problem = next(iter(Draft202012Validator(schema, registry=Registry()).iter_errors(value)), None)
+    except Unresolvable:
+        raise _refused(param, "it refers to something that is not in it") from None
     if problem is not None:
-        where = ".".join(map(str, problem.absolute_path)) or "its top"
-        message = f"The simulator found no value for the schema in '{param}', at {where}: loosen it, or send it to a real model."
-        raise BadRequest(message, param=param, code="invalid_json_schema")
+        raise _refused(
+            param, f"the simulator found no value for {_place(problem.absolute_path)}; loosen it, or send it to a real model"
+        )
     return value
+
+
+def _place(path: Iterable[object]) -> str:
+    return ".".join(map(str, path)) or "its top"
+
+
+def _refused(param: str, why: str) -> BadRequest:
+    return BadRequest(f"Invalid schema in '{param}': {why}.", param=param, code="invalid_json_schema")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +73,17 @@ class _Maker:
     root: Schema
     text: str
     param: str
+    made: list[None] = field(default_factory=list)
+    """One for each value made, shared down the tree."""
 
     def make(self, schema: object, name: str, depth: int) -> Any:
+        self.made.append(None)
+        if len(self.made) > MAX_VALUES:
+            raise _refused(self.param, f"it asks for more than {MAX_VALUES} values")
         if not isinstance(schema, dict):
             return None if schema is False else self.text[:60]
         if depth > TOO_DEEP:
-            message = f"The schema in '{self.param}' is nested without an end."
-            raise BadRequest(message, param=self.param, code="invalid_json_schema")
+            raise _refused(self.param, "it is nested without an end")
         schema = self._flat(schema, depth)
         if "const" in schema:
             return schema["const"]
@@ -89,7 +118,7 @@ class _Maker:
                 schema = _merged(rest, self._branch([b for b in branches if isinstance(b, dict)], depth))
             else:
                 return schema
-        raise BadRequest(f"The schema in '{self.param}' refers to itself.", param=self.param, code="invalid_json_schema")
+        raise _refused(self.param, "it refers to itself")
 
     def _branch(self, branches: list[Schema], depth: int) -> Schema:
         """The first branch that says something; deep down, one that ends the recursion."""
@@ -109,8 +138,7 @@ class _Maker:
             elif isinstance(found, dict) and key in found:
                 found = found[key]
             else:
-                message = f"The schema in '{self.param}' refers to {reference[:80]!r}, which is not in it."
-                raise BadRequest(message, param=self.param, code="invalid_json_schema")
+                raise _refused(self.param, f"it refers to {reference[:80]!r}, which is not in it")
         return found if isinstance(found, dict) else {}
 
     @staticmethod
@@ -127,7 +155,7 @@ class _Maker:
 
     def _chosen(self, values: list[Any]) -> Any:
         """The value most of whose words occur in the text; a longer match wins, else the first."""
-        words = set(re.findall(r"[^\W_]+", self.text.lower()))
+        words = set(re.findall(r"[^\W_]+", self.text[:4000].lower()))
 
         def score(value: object) -> float:
             own = re.findall(r"[^\W_]+", str(value).lower())
@@ -164,10 +192,10 @@ class _Maker:
         target = min(most, max(least, len(made) or (0 if depth >= DEEP else 1)))
         if "contains" in schema:
             made.extend(self.make(schema["contains"], name, depth + 1) for _ in range(max(1, int(schema.get("minContains", 1)))))
-        at = 0
+        at, words = 0, self.text[:4000].split()
         while len(made) < target and items is not False and at < target * 4 + 20:
             # Other words each time, so that items that must differ do
-            one = _Maker(self.root, self.text if not at else f"{' '.join(self.text.split()[at:])[:200]} {at}", self.param)
+            one = _Maker(self.root, self.text if not at else f"{' '.join(words[at:])[:200]} {at}", self.param, self.made)
             value = one._numbered(items, name, depth + 1, at if schema.get("uniqueItems") else 0)
             at += 1
             if not (schema.get("uniqueItems") and value in made):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from typing import Any
+
+from doorward.simulator.patterns import matching
+
+MAX_CHARS = 10_000
+"""The longest string that is made."""
 
 _CAPITAL = re.compile(r"\b[A-Z][^\W\d_]+(?:[ -][A-Z][^\W\d_]+)*")
 _QUOTED = re.compile(r"[\"“]([^\"”]{1,200})[\"”]")
@@ -51,8 +55,10 @@ def text_value(schema: dict[str, Any], name: str, text: str) -> str:
     if isinstance(form, str) and form in FORMATS:
         found = _FOUND_BY_FORMAT[form].search(text) if form in _FOUND_BY_FORMAT else None
         return found[0] if found else FORMATS[form]
+    if least > MAX_CHARS:
+        raise ValueError("longer than any property needs")
     if isinstance(pattern := schema.get("pattern"), str):
-        return _matching(pattern, [*proper_names(text), *text.split(), FORMATS["date"], "example", "A", "1"], least, most)
+        return matching(pattern, [*proper_names(text), *text.split(), FORMATS["date"], "example", "A", "1"], least, most)
     value = _from_text(name, text)
     while len(value) < least:
         value = f"{value} {value}" if value else "x"
@@ -63,6 +69,7 @@ def proper_names(text: str) -> list[str]:
     """Capitalised words such as `Paris` or `New York`; those that begin a sentence come last, for they may be any word."""
     names: list[str] = []
     first: list[str] = []
+    text = text[:4000]
     for found in _CAPITAL.finditer(text):
         words = found[0].split(" ")
         begins = text[: found.start()].rstrip()[-1:] in ("", ".", "!", "?", ":")
@@ -94,75 +101,3 @@ def _from_text(name: str, text: str) -> str:
         if names := proper_names(text):
             return names[0]
     return stripped[:200] or name or "example"
-
-
-def _matching(pattern: str, candidates: list[str], least: int, most: int | None) -> str:
-    """A candidate that matches, else a string made from the pattern."""
-    try:
-        compiled = re.compile(pattern)
-    except re.error:
-        return candidates[0] if candidates else ""
-    top = 10**6 if most is None else int(most)
-    for candidate in candidates:
-        if least <= len(candidate) <= top and compiled.search(candidate):
-            return candidate
-    # The parsed form of a pattern is in the standard library, though not among its documented parts.
-    parsed: Any = importlib.import_module("re._parser").parse(pattern)
-    made = "".join(_made(operation, argument, min(least, 64), parsed) for operation, argument in parsed)
-    return made + "x" * (least - len(made)) if len(made) < least and not pattern.endswith("$") else made
-
-
-def _made(operation: Any, argument: Any, least: int, parsed: Any) -> str:
-    """One node of a parsed pattern, written out. Look-arounds and anchors give nothing."""
-    match str(operation):
-        case "LITERAL":
-            return chr(argument)
-        case "NOT_LITERAL":
-            return "x" if argument != ord("x") else "y"
-        case "ANY":
-            return "x"
-        case "IN":
-            return _member(argument)
-        case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
-            low, high, inner = argument
-            once = "".join(_made(op, arg, 0, parsed) for op, arg in inner)
-            wanted = max(low, 1 if low == 0 and least else low, least if least and len(parsed) <= 3 else 0)
-            return once * min(int(wanted), int(high))
-        case "SUBPATTERN":
-            return "".join(_made(op, arg, 0, parsed) for op, arg in argument[-1])
-        case "ATOMIC_GROUP":
-            return "".join(_made(op, arg, 0, parsed) for op, arg in argument)
-        case "BRANCH":
-            return "".join(_made(op, arg, 0, parsed) for op, arg in argument[1][0])
-        case _:
-            return ""
-
-
-def _member(choices: Any) -> str:
-    """One character of a class like ``[a-z0-9]`` or ``[^,]``."""
-    negated, tests = False, []
-    for operation, argument in choices:
-        match str(operation):
-            case "NEGATE":
-                negated = True
-            case "LITERAL":
-                tests.append((argument, argument))
-            case "RANGE":
-                tests.append(argument)
-            case "CATEGORY":
-                tests += _CATEGORIES.get(str(argument), [(ord("a"), ord("z"))])
-            case _:
-                continue
-    if not negated:
-        return chr(tests[0][0]) if tests else "x"
-    return next((c for c in "xyz0123456789_- ,.ABC" if not any(low <= ord(c) <= high for low, high in tests)), "\u00e9")
-
-
-_CATEGORIES = {
-    "CATEGORY_DIGIT": [(48, 57)],
-    "CATEGORY_SPACE": [(32, 32), (9, 13)],
-    "CATEGORY_WORD": [(97, 122), (48, 57), (65, 90), (95, 95)],
-    "CATEGORY_NOT_SPACE": [(97, 122)],
-    "CATEGORY_NOT_DIGIT": [(97, 122)],
-    "CATEGORY_NOT_WORD": [(45, 45)],
-}

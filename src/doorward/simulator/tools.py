@@ -130,7 +130,7 @@ def _calls(tools: list[Tool], asked: str, parallel: bool) -> list[ToolCall]:
 def _listed(asked: str) -> list[str]:
     """`Paris, London and Rome` -> the three names."""
     name = r"[A-Z][\w-]*(?: [A-Z][\w-]*)*"
-    found = re.search(rf"({name}(?:, {name})*),? (?:and|or) ({name})", asked)
+    found = re.search(rf"({name}(?:, {name})*),? (?:and|or) ({name})", asked[:1000])
     return [one for part in found.groups() for one in part.split(", ")] if found else []
 
 
