@@ -253,6 +253,20 @@ async def test_what_could_not_be_moved_is_moved_by_the_next_start(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_an_opening_without_a_hold_is_settled_too(tmp_path: Path, prices: Prices) -> None:
+    shelf = MemoryShelf()
+    dead = Ledger(tmp_path, "dead", shelf, prices, SystemClock())
+    dead.journal.open()
+    await dead.entry(caller(), exchange("req_open"), CHAT).__aenter__()
+    dead.journal.close()  # as a kill does: the lock is gone, the opening stays
+    living = Ledger(tmp_path, "living", shelf, prices, SystemClock())
+    await living.start()
+    [row] = await moved(shelf, 1)
+    await living.stop()
+    assert (row.id, row.outcome, row.cost_nanos, row.source) == ("req_open", "crashed", None, "estimated")
+    assert "nothing was held" in row.reason
+
+
 async def test_moving_twice_changes_nothing(ledger: Ledger, shelf: MemoryShelf, tmp_path: Path) -> None:
     async with ledger.entry(caller(), exchange(), CHAT) as entry:
         answered(entry)

@@ -144,12 +144,13 @@ class Ledger:
             # answered by ourselves, like the list of models: no upstream call, no row
             self.journal.closed(segment, entry.opening)
             return
-        if outcome_of(entry, error) == "refused":
+        outcome = outcome_of(entry, error)
+        if outcome == "refused":
             code = getattr(error, "code", "refused")
             if not self.book.refused(entry, code):
                 self.journal.closed(segment, entry.opening)
                 return
-        settled = settle(entry, self.start_id, endpoint, self._prices, error, now)
+        settled = settle(entry, self.start_id, endpoint, self._prices, error, outcome, now)
         in_journal = True
         try:
             self.journal.settled(segment, _encode(settled))

@@ -8,6 +8,7 @@ priced; without a price the amount is unknown, never 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -108,14 +109,35 @@ class Moment:
 
 
 def settle(
-    entry: Entry, process: str, endpoint: Endpoint | None, prices: Prices, error: BaseException | None, now: Moment
+    entry: Entry,
+    process: str,
+    endpoint: Endpoint | None,
+    prices: Prices,
+    error: BaseException | None,
+    outcome: str,
+    now: Moment,
 ) -> Settled:
     """The call's terminal row and its attempts'. Charges what was sent and not metered."""
+    rows: list[AttemptRow] = []
+    tokens_in = cached = tokens_out = reasoning = 0
+    source, reasons, version = Source.UPSTREAM.value, "", None
     for attempt in entry.attempts:
-        if attempt.may_be_billed and (attempt.usage is None or (attempt.cost is None and attempt.price_version is None)):
+        billed = attempt.may_be_billed
+        if billed and (attempt.usage is None or (attempt.cost is None and attempt.price_version is None)):
             charge_unknown(entry, attempt, endpoint, prices)
-    rows = [_attempt_row(entry, attempt) for attempt in entry.attempts]
-    billed = [row for row, attempt in zip(rows, entry.attempts, strict=True) if attempt.may_be_billed]
+        row = _attempt_row(entry, attempt, billed)
+        rows.append(row)
+        if not billed:
+            continue
+        tokens_in += row.input_tokens
+        cached += row.cached_tokens
+        tokens_out += row.output_tokens
+        reasoning += row.reasoning_tokens
+        version = row.price_version or version
+        if row.source != Source.UPSTREAM:
+            # one attempt that was estimated makes the whole call's amount an estimate
+            source = row.source if source != Source.ESTIMATED else source
+            reasons = "; ".join(filter(None, dict.fromkeys((reasons, row.reason))))
     last = entry.attempts[-1] if entry.attempts else None
     caller, asks = entry.caller, entry.exchange.asks
     if isinstance(error, DoorwardError):
@@ -139,20 +161,20 @@ def settle(
         model_served=clean(entry.model_served or (last.model if last is not None else None)),
         provider_id=last.provider_id if last is not None else None,
         account_id=last.account_id if last is not None else None,
-        outcome=outcome_of(entry, error),
+        outcome=outcome,
         status=entry.status,
         error_code=entry.error_code,
         cache=entry.cache,
         attempts=len(rows),
-        input_tokens=sum(row.input_tokens for row in billed),
-        cached_tokens=sum(row.cached_tokens for row in billed),
-        output_tokens=sum(row.output_tokens for row in billed),
-        reasoning_tokens=sum(row.reasoning_tokens for row in billed),
+        input_tokens=tokens_in,
+        cached_tokens=cached,
+        output_tokens=tokens_out,
+        reasoning_tokens=reasoning,
         cost_nanos=entry.cost,
         held_nanos=entry.held,
-        source=worst_source(billed),
-        reason="; ".join(dict.fromkeys(row.reason for row in billed if row.source != Source.UPSTREAM and row.reason)),
-        price_version=next((row.price_version for row in reversed(billed) if row.price_version), None),
+        source=source,
+        reason=reasons,
+        price_version=version,
         started_at=entry.wall_s,
         first_byte_ms=_span_ms(entry, entry.first_byte_s),
         duration_ms=_span_ms(entry, now.monotonic),
@@ -175,9 +197,8 @@ def _with_route(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
     return [*entry.facts[:place], ("route", decided), *entry.facts[place:]]
 
 
-def _attempt_row(entry: Entry, attempt: Attempt) -> AttemptRow:
-    usage = attempt.usage or Usage()
-    billed = attempt.may_be_billed
+def _attempt_row(entry: Entry, attempt: Attempt, billed: bool) -> AttemptRow:
+    usage = attempt.usage or _NO_USAGE
     return AttemptRow(
         opening=entry.opening,
         number=attempt.number,
@@ -205,20 +226,16 @@ def _attempt_row(entry: Entry, attempt: Attempt) -> AttemptRow:
 
 _IN_COLUMNS = {"input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "source"}
 _OTHER_UNITS = tuple(f.name for f in fields(Usage) if f.name not in _IN_COLUMNS)
+_other_units_of = attrgetter(*_OTHER_UNITS)
+_NO_USAGE = Usage()
+_NO_OTHER_UNITS = _other_units_of(_NO_USAGE)
 
 
 def _other_units(usage: Usage) -> str:
-    units = {name: value for name in _OTHER_UNITS if (value := getattr(usage, name))}
-    return _encode(units).decode() if units else "{}"
-
-
-def worst_source(rows: list[AttemptRow]) -> str:
-    """One attempt that was estimated makes the whole call's amount an estimate."""
-    sources = {row.source for row in rows}
-    for source in (Source.ESTIMATED, Source.COUNTED):
-        if source in sources:
-            return source.value
-    return Source.UPSTREAM.value
+    values = _other_units_of(usage)
+    if values == _NO_OTHER_UNITS:
+        return "{}"
+    return _encode({name: value for name, value in zip(_OTHER_UNITS, values, strict=True) if value}).decode()
 
 
 def _span_ms(entry: Entry, then_s: float | None) -> float | None:

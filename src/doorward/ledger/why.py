@@ -37,8 +37,8 @@ def explain(call: CallRow, attempts: Sequence[AttemptRow]) -> list[Step]:
     steps += [_noted(name, details) for name, details in facts if name not in _AFTERWARDS]
     if call.cache != "off":
         steps.append(_step("cache", f"Cache: {call.cache}", cache=call.cache))
-    if call.held_nanos is not None and not any(name == "held" for name, _ in facts):
-        steps.append(_step("held", f"Held ${usd_text(call.held_nanos)} until the call was settled", held_nanos=call.held_nanos))
+    if call.held_nanos is not None and not any(name == "hold" for name, _ in facts):
+        steps.append(_step("hold", f"Held ${usd_text(call.held_nanos)} until the call was settled", held_nanos=call.held_nanos))
     steps += [_attempt(attempt) for attempt in attempts]
     steps += [_noted(name, details) for name, details in facts if name in _AFTERWARDS]
     steps.append(_settled(call))
@@ -63,7 +63,11 @@ def _who(call: CallRow) -> Step:
 
 
 def _noted(name: str, details: dict[str, Any]) -> Step:
-    said = f"Route: {details['why']}" if name == "route" and details.get("why") else details.pop("says", None)
+    said = details.pop("says", None)
+    if name == "route" and details.get("why"):
+        said = f"Route: {details['why']}"
+    elif name == "hold" and isinstance(details.get("nanos"), int):
+        said = f"Held ${usd_text(details['nanos'])}: {details.get('how', 'the worst case')}"
     if not isinstance(said, str):
         title = name.replace("_", " ").capitalize()
         said = f"{title}: {_listed(details)}" if details else title
