@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doorward.core.errors import BadRequest
+from doorward.simulator.merging import merged
 from doorward.simulator.patterns import wild_pattern
 from doorward.simulator.strings import number_in, text_value
 
@@ -108,14 +109,14 @@ class _Maker:
         """References, `allOf` and one branch of `anyOf`/`oneOf` put into one schema."""
         for _ in range(TOO_DEEP):
             if isinstance(reference := schema.get("$ref"), str):
-                schema = _merged({k: v for k, v in schema.items() if k != "$ref"}, self._referred(reference))
+                schema = merged({k: v for k, v in schema.items() if k != "$ref"}, self._referred(reference))
             elif isinstance(parts := schema.get("allOf"), list) and parts:
                 schema = {k: v for k, v in schema.items() if k != "allOf"}
                 for part in parts:
-                    schema = _merged(schema, self._flat(part, depth) if isinstance(part, dict) else {})
+                    schema = merged(schema, self._flat(part, depth) if isinstance(part, dict) else {})
             elif branches := (schema.get("anyOf") or schema.get("oneOf")):
                 rest = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf")}
-                schema = _merged(rest, self._branch([b for b in branches if isinstance(b, dict)], depth))
+                schema = merged(rest, self._branch([b for b in branches if isinstance(b, dict)], depth))
             else:
                 return schema
         raise _refused(self.param, "it refers to itself")
@@ -245,25 +246,3 @@ _HINTS = {
     "array": ("items", "prefixItems", "minItems", "uniqueItems"),
     "number": ("minimum", "maximum", "multipleOf", "exclusiveMinimum", "exclusiveMaximum"),
 }
-
-
-def _merged(one: Schema, other: Schema) -> Schema:
-    """Both at once, where that is plain: properties and required together, the tighter bound."""
-    out = dict(one)
-    for key, value in other.items():
-        mine = out.get(key)
-        if key == "properties" and isinstance(mine, dict) and isinstance(value, dict):
-            out[key] = {**mine, **{k: _merged(mine[k], v) if isinstance(mine.get(k), dict) else v for k, v in value.items()}}
-        elif key == "required" and isinstance(mine, list):
-            out[key] = [*mine, *(name for name in value if name not in mine)]
-        elif key == "enum" and isinstance(mine, list):
-            out[key] = [choice for choice in mine if choice in value]
-        elif key.startswith(("min", "exclusiveMin")) and isinstance(mine, int | float):
-            out[key] = max(mine, value)
-        elif key.startswith(("max", "exclusiveMax")) and isinstance(mine, int | float):
-            out[key] = min(mine, value)
-        elif key in out and key in ("type", "additionalProperties", "description", "title"):
-            continue
-        else:
-            out[key] = value
-    return out
