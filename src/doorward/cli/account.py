@@ -100,7 +100,13 @@ def set_(
         elif fields:
             account = await house.accounts.change(account_id, **fields)
         else:
-            raise Failure("nothing to change was named", fix="doorward account set -h", code="wrong_use", exit_code=WRONG_USE)
+            raise Failure(
+                "nothing to change was named",
+                "All options are optional, but one is needed.",
+                "doorward account set -h",
+                "wrong_use",
+                WRONG_USE,
+            )
         changed = ", ".join([*sorted(fields), *(["key"] if key or key_stdin else [])])
         return Outcome(shown(account), said=f'Account "{account.label}" changed: {changed}. A running server uses it within 5 s.')
 
@@ -144,7 +150,7 @@ def test(account_id: Id) -> Outcome:
         data = {"id": account_id, "ok": found.ok, "status": found.status, "says": found.says, "models": list(found.models)}
         if not found.ok:
             fix = f"doorward account set {account_id} --key" if found.status == 401 else "doorward provider list"
-            raise Failure(f"the account did not work: {found.says.rstrip('.')}", fix=fix, code="account_failed", exit_code=FAILED)
+            raise Failure("the account did not work", found.says, fix, "account_failed", FAILED)
         return Outcome(data, "\n".join(found.models), found.says)
 
     return within(work)
@@ -178,7 +184,13 @@ def purge(
     async def work(house: House) -> Outcome:
         chosen = [account.id for account in await house.accounts.all()] if every else list(dict.fromkeys(account_ids or []))
         if not chosen and not every:
-            raise Failure("no account was named", fix="doorward account purge ID, or --all", code="wrong_use", exit_code=WRONG_USE)
+            raise Failure(
+                "no account was named",
+                "A purge is told what to remove.",
+                "doorward account purge ID, or --all",
+                "wrong_use",
+                WRONG_USE,
+            )
         for account_id in chosen:
             await house.account(account_id)
         if chosen:
@@ -198,7 +210,9 @@ def _line(text: str | None, option: str) -> str | None:
     if not text:
         return None
     if len(text) > 200 or not text.isascii() or not text.isprintable():
-        raise Failure(f"{option} is not plain text", "It has visible ASCII characters only.", "", "wrong_use", WRONG_USE)
+        raise Failure(
+            f"{option} is not plain text", "It has visible ASCII characters only.", "type it again", "wrong_use", WRONG_USE
+        )
     return text
 
 

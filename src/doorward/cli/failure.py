@@ -87,7 +87,9 @@ def _of_refusal(error: DoorwardError) -> Failure:
 def _of_system(error: OSError) -> Failure:
     where = f" {error.filename}" if isinstance(error.filename, str) else ""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return Failure(f"no permission for{where or ' a file'}", error.strerror or "", _DATA, "no_permission", cause=error)
+        return Failure(
+            f"no permission for{where or ' a file'}", error.strerror or "The system refused.", _DATA, "no_permission", cause=error
+        )
     if error.errno == errno.ENOSPC:
         return Failure("the disk is full", f"Nothing more fits{where}.", "free some space and try again", "disk_full", cause=error)
-    return Failure(f"the system refused{where}: {error.strerror or type(error).__name__}", fix=_DATA, code="system", cause=error)
+    return Failure(f"the system refused{where}", error.strerror or type(error).__name__, _DATA, "system", cause=error)

@@ -22,7 +22,13 @@ def secret(what: str, *, from_stdin: bool, flag: str) -> Secret:
             print(f"Waiting for the {what} on stdin: paste it, then Enter and Ctrl+D.", file=sys.stderr)
         given = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1).strip()
         if len(given) > MAX_STDIN_BYTES:
-            raise Failure(f"the {what} is too long", fix="send the key alone", code="wrong_secret", exit_code=WRONG_USE)
+            raise Failure(
+                f"the {what} is too long",
+                f"It is over {MAX_STDIN_BYTES} bytes.",
+                "send the key alone",
+                code="wrong_secret",
+                exit_code=WRONG_USE,
+            )
     elif sys.stdin.isatty():
         given = getpass.getpass(f"{what[:1].upper()}{what[1:]} (not shown): ", stream=sys.stderr).strip().encode()
     else:
@@ -34,7 +40,9 @@ def secret(what: str, *, from_stdin: bool, flag: str) -> Secret:
             exit_code=WRONG_USE,
         )
     if not given:
-        raise Failure(f"the {what} is empty", fix=f"send it on stdin with {flag}", code="no_secret", exit_code=WRONG_USE)
+        raise Failure(
+            f"the {what} is empty", "Nothing came on stdin.", f"send it on stdin with {flag}", code="no_secret", exit_code=WRONG_USE
+        )
     return Secret(given)
 
 
@@ -65,7 +73,13 @@ def confirmed(name: str, *, yes: bool, says: str) -> None:
         raise Failure(says, why="This cannot be undone.", fix="add --yes", code="not_confirmed", exit_code=WRONG_USE)
     print(f"{says}. This cannot be undone.\nType {name} to go on: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != name:
-        raise Failure("nothing was changed", why="The name was not typed.", code="not_confirmed", exit_code=WRONG_USE)
+        raise Failure(
+            "nothing was changed",
+            "The name was not typed.",
+            "run it again and type the name, or add --yes",
+            code="not_confirmed",
+            exit_code=WRONG_USE,
+        )
 
 
 def label(text: str) -> str:
@@ -78,5 +92,11 @@ def label(text: str) -> str:
 
 def name(text: str, option: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", text):
-        raise Failure(f"{option} is not a name", "It is made of a-z, 0-9, dot, dash and underscore.", "", "wrong_use", WRONG_USE)
+        raise Failure(
+            f"{option} is not a name",
+            "It is made of a-z, 0-9, dot, dash and underscore.",
+            f"for example {option} team-a",
+            "wrong_use",
+            WRONG_USE,
+        )
     return text

@@ -125,7 +125,13 @@ def set_(
         if expires is not None:
             fields["expires_at"] = None if expires == "never" else time.time() + given.span_s(expires, "--expires")
         if not fields:
-            raise Failure("nothing to change was named", fix="doorward key set -h", code="wrong_use", exit_code=WRONG_USE)
+            raise Failure(
+                "nothing to change was named",
+                "All options are optional, but one is needed.",
+                "doorward key set -h",
+                "wrong_use",
+                WRONG_USE,
+            )
         row = await house.client_keys.change(key_id, **fields)
         return Outcome(shown(row), said=f'Key "{row.label}" changed. A running server uses it within 5 s.')
 
@@ -148,7 +154,9 @@ def purge(
         ended = [row.public_id for row in await house.client_keys.list() if state(row) != "active"] if revoked else []
         chosen = list(dict.fromkeys([*(key_ids or []), *ended]))
         if not chosen and not revoked:
-            raise Failure("no key was named", fix="doorward key purge ID, or --revoked", code="wrong_use", exit_code=WRONG_USE)
+            raise Failure(
+                "no key was named", "A purge is told what to delete.", "doorward key purge ID, or --revoked", "wrong_use", WRONG_USE
+            )
         for key_id in chosen:
             await house.key(key_id)
         if chosen:

@@ -49,8 +49,8 @@ class Failure(Exception):
     """Three lines: what failed, why, and what to do. Never a value that somebody typed or stored."""
 
     error: str
-    why: str = ""
-    fix: str = ""
+    why: str
+    fix: str
     code: str = "failed"
     exit_code: int = FAILED
     cause: BaseException | None = field(default=None, repr=False)

@@ -110,7 +110,13 @@ def set_(
             reachable = private or house.settings.allow_private_upstreams
             fields["base_url"] = provider_form.base_url(base_url or before.base_url, allow_private=reachable)
         if not fields:
-            raise Failure("nothing to change was named", fix="doorward provider set -h", code="wrong_use", exit_code=WRONG_USE)
+            raise Failure(
+                "nothing to change was named",
+                "All options are optional, but one is needed.",
+                "doorward provider set -h",
+                "wrong_use",
+                WRONG_USE,
+            )
         changed = await house.providers.change(provider_id, **fields)
         return Outcome(
             shown(changed),

@@ -39,7 +39,11 @@ def rotate(
         if new_key_stdin:
             fix = "leave out --new-key-stdin"
             raise Failure(
-                "the master key is in a file, and gets its successor there", fix=fix, code="wrong_use", exit_code=WRONG_USE
+                "the new master key is not asked for",
+                "The key is in a file, and gets its successor there.",
+                fix,
+                "wrong_use",
+                WRONG_USE,
             )
         return asyncio.run(_in_file(settings))
     new = given.secret("new master key", from_stdin=new_key_stdin, flag="--new-key-stdin")

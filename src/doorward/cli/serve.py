@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from doorward.cli import config
 from doorward.cli.outcome import WRONG_USE, Failure
 from doorward.cli.terminal import STARTED_S, Terminal, compact, write
 from doorward.cli.tree import Verb, verb
+from doorward.edge.server import CannotListen, PortInUse, Unusable
 from doorward.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -54,8 +54,8 @@ def serve(
 
     try:
         run(settings, tls_cert, tls_key, ready)
-    except OSError as error:
-        raise _not_listening(error, settings) from error
+    except CannotListen as error:
+        raise _not_listening(error) from error
 
 
 def _greeting(settings: Settings, served: App, url: str, *, is_new: bool) -> list[str]:
@@ -90,22 +90,25 @@ def _require_both(tls_cert: Path | None, tls_key: Path | None) -> None:
         )
     for path in (tls_cert, tls_key):
         if path is not None and not path.is_file():
-            raise Failure(f"{path} is no file", fix="give the path of a PEM file", code="no_file", exit_code=WRONG_USE)
+            raise Failure(
+                f"{path} is no file",
+                why="TLS reads its certificate and key from PEM files.",
+                fix="give the path of a PEM file",
+                code="no_file",
+                exit_code=WRONG_USE,
+            )
 
 
-def _not_listening(error: OSError, settings: Settings) -> Exception:
-    where = f"{settings.host}:{settings.port}"
-    if error.errno == errno.EADDRINUSE:
+def _not_listening(error: CannotListen) -> Failure:
+    if isinstance(error, PortInUse):
         return Failure(
-            f"port {settings.port} is in use",
-            why=f"another program listens on {where}",
-            fix=f"stop it, or run  doorward serve --port {settings.port + 1}",
+            f"port {error.port} is in use",
+            why=f"another program listens on {error.host}:{error.port}",
+            fix=f"stop it, or run  doorward serve --port {error.port + 1}",
             code="port_in_use",
         )
-    if error.errno == errno.EADDRNOTAVAIL:
-        fix = "use an address of this machine, or 127.0.0.1 for this machine only"
-        return Failure(f"{settings.host} is no address of this machine", fix=fix, code="no_such_address", exit_code=WRONG_USE)
-    if error.errno == errno.EACCES and 0 < settings.port < 1024:
-        why = "Ports under 1024 are the system administrator's."
-        return Failure(f"port {settings.port} is not allowed", why, "run  doorward serve --port 8080", "no_permission")
-    return error
+    what, _, rest = error.message.rstrip(".").partition(": ")
+    if isinstance(error, Unusable):
+        return Failure(what, rest or "TLS cannot be set up with it", "give PEM files that belong together", "wrong_tls", WRONG_USE)
+    fix = "use an address of this machine, or 127.0.0.1 for this machine only; ports under 1024 need rights"
+    return Failure(what, rest or "the system refused the address", fix, "cannot_listen", WRONG_USE)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from doorward.cli.outcome import Failure, Outcome, Table
+from doorward.wire.scrub import scrub
 
 STARTED_S = time.monotonic()
 """When the program began, nearly: this module is among the first that are imported."""
@@ -60,16 +61,17 @@ class Terminal:
             self.note(outcome.said)
 
     def fail(self, failure: Failure) -> None:
-        """Nothing on stdout. `error:`, why and fix as three lines, or one JSON object."""
+        """Nothing on stdout. `error:`, why and fix as three lines, or one JSON object.
+
+        What looks like a key is cut out, whoever wrote the words: a row's label or a path may hold one.
+        """
+        error, why, fix = (scrub(text.encode()).decode() for text in (failure.error, failure.why, failure.fix))
         if self.as_json:
-            error = {"message": failure.error, "code": failure.code, "hint": failure.fix or failure.why}
-            write(sys.stderr, compact({"error": error}))
+            write(sys.stderr, compact({"error": {"message": error, "code": failure.code, "hint": fix}}))
             return
-        write(sys.stderr, f"{self.paint('error', 'error:')} {failure.error}")
-        if failure.why:
-            write(sys.stderr, f"  why: {failure.why}")
-        if failure.fix:
-            write(sys.stderr, f"  fix: {failure.fix}")
+        write(sys.stderr, f"{self.paint('error', 'error:')} {error}")
+        write(sys.stderr, f"  why: {why}")
+        write(sys.stderr, f"  fix: {fix}")
 
 
 def compact(data: Mapping[str, object]) -> str:

@@ -30,6 +30,8 @@ BRANCHES = (
     Branch("Give access", "key", "doorward.cli.key", "Client keys, for applications: create, list, revoke, rotate, purge"),
     Branch("Give access", "account", "doorward.cli.account", "Upstream keys: add, list, test, deactivate, remove, purge"),
     Branch("Give access", "provider", "doorward.cli.provider", "Upstreams: add, list, set, remove"),
+    Branch("Give access", "budget", "doorward.cli.budget", "Budgets: list, set, remove"),
+    Branch("Give access", "price", "doorward.cli.price", "Prices of calls: list, set, remove"),
     Branch("Look", "usage", "doorward.cli.usage", "What was spent, by key, user, model, tag or day"),
     Branch("Look", "tail", "doorward.cli.tail", "Follow calls live"),
     Branch("Look", "ledger", "doorward.cli.ledger", "Check that the book of calls adds up"),

@@ -46,7 +46,9 @@ def usage(
     try:
         over = period(since, until, tz, time.time())
     except Unprocessable as wrong:
-        raise Failure(wrong.message, fix="doorward usage -h", code="wrong_use", exit_code=WRONG_USE) from None
+        raise Failure(
+            "the period is not accepted", wrong.message, "doorward usage -h", code="wrong_use", exit_code=WRONG_USE
+        ) from None
     chosen = cast(By, by)
     rows, trends = asyncio.run(_read(chosen, over))
     data = {"rows": [as_data(row, chosen) for row in rows]}

@@ -42,3 +42,5 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[level])
+    # each step of a migration, in its own words: the first start would drown in them
+    logging.getLogger("alembic").setLevel(max(_LEVELS[level], logging.WARNING))
