@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from importlib.resources import files
 from typing import Any
@@ -176,6 +176,13 @@ def grains_of(usd: str | Decimal, per: int) -> int:
     if grains.denominator != 1:
         raise PricesError(f"{usd!r} is too fine for a price in dollars: at most 18 decimals")
     return int(grains)
+
+
+def usd_of_grains(grains: int, per: int) -> Decimal:
+    """Back to dollars for `per` units: what the list says."""
+    with localcontext() as exact:
+        exact.prec = 60
+        return (Decimal(grains) * per / _GRAINS_PER_USD).normalize()
 
 
 def at(rate: Rate, input_tokens: int) -> int:

@@ -18,7 +18,7 @@ from doorward.core.money import Nanos
 from doorward.core.usage import Usage
 from doorward.providers.model_facts import ModelFacts
 from doorward.providers.price_card import Card, Unpriced
-from doorward.providers.price_table import PER, Model, PriceTable, Rate, grains_of, nanos, rate_of
+from doorward.providers.price_table import PER, Model, PriceTable, Rate, grains_of, nanos, rate_of, usd_of_grains
 from doorward.providers.provider import Provider
 
 FREE_KINDS = frozenset({"moderation", "models", "file"})
@@ -207,6 +207,15 @@ class Prices:
             return self.table.version
         spoken = ";".join(f"{unit}={usd.normalize()}" for unit, usd in sorted(own.items()))
         return f"{self.table.version} + own {hashlib.sha256(spoken.encode()).hexdigest()[:8]}"
+
+    def listed(self, price_list: str, part: str = "") -> Iterable[tuple[str, str, int | None, str]]:
+        """The data set's standard prices in force: (model, unit, above so many input tokens, dollars)."""
+        for row in self.table.models(price_list):
+            if part.lower() not in row.id.lower():
+                continue
+            for unit, rate in (row.rates_at(self._clock.wall()) or {}).items():
+                for start, grains in rate:
+                    yield row.id, unit, start if start >= 0 else None, f"{usd_of_grains(grains, PER[unit]):f}"
 
     def reachable(self, price_list: str, model: str | None, asked_tier: str | None) -> list[Card]:
         """The cards of every tier that a request may end up in; none: the price is not known.

@@ -12,6 +12,7 @@ from doorward.store.engine import Store
 from doorward.store.insert import insert, upsert
 from doorward.store.tables.budgets import budget_alerts, budget_periods, budgets
 from doorward.store.tables.doors import client_keys
+from doorward.store.tables.identity import users
 
 Period = Literal["day", "month", "ever"]
 ALL = "all"
@@ -79,6 +80,24 @@ class BudgetRows:
         async with self._store.reading() as connection:
             rows = await connection.execute(select(budget_periods).where(tuple_(columns.subject, columns.period).in_(wanted)))
             return {(row.subject, row.period): Used(row.spent_nanos, row.leased_nanos) for row in rows}
+
+    async def user_id(self, named: str) -> str | None:
+        """A user's id, by id or by e-mail."""
+        wanted = select(users.c.id).where((users.c.id == named) | (users.c.email == named.lower()))
+        async with self._store.reading() as connection:
+            found: str | None = (await connection.execute(wanted)).scalar()
+            return found
+
+    async def labels(self, subjects: list[str]) -> dict[str, str]:
+        """What people call users and keys: e-mails and labels."""
+        ids = [subject.partition(":")[2] for subject in subjects]
+        async with self._store.reading() as connection:
+            keys = await connection.execute(
+                select(client_keys.c.public_id, client_keys.c.label).where(client_keys.c.public_id.in_(ids))
+            )
+            named = {f"key:{row.public_id}": row.label for row in keys}
+            people = await connection.execute(select(users.c.id, users.c.email).where(users.c.id.in_(ids)))
+            return named | {f"user:{row.id}": row.email for row in people}
 
     async def alert_once(self, subject: str, period: str, percent: int, cap_nanos: int) -> bool:
         """`True` for the one process that is to send this alert."""

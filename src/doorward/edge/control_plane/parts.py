@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from doorward.core.clock import Clock
 from doorward.edge.custodian import Custodian
@@ -17,6 +18,9 @@ from doorward.ledger.reports import Accounting
 from doorward.store.accounts import Accounts
 from doorward.store.client_keys import ClientKeys
 from doorward.store.providers import Providers
+
+if TYPE_CHECKING:
+    from doorward.edge.control_plane.money import Money  # it asks for `Parts` by type itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +46,5 @@ class Parts:
     """Where the key of `/api/v1/openai-key` and `/api/v1/me/openai-key` goes in."""
     accounting: Accounting | None = None
     """The book; `None`: this Doorward shows none, as in tests of other nouns."""
+    money: Money | None = None
+    """Budgets, prices, estimates; `None`: this Doorward keeps none, as in tests of other nouns."""

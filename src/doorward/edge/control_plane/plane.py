@@ -9,12 +9,15 @@ from doorward.edge import session, signin_oidc, signin_passkey
 from doorward.edge.control_plane import (
     accounts,
     audit,
+    budgets,
     calls,
     errors,
+    estimate,
     keys,
     me,
     me_key,
     me_keys,
+    prices,
     providers,
     sessions,
     usage,
@@ -54,7 +57,7 @@ def control_plane(parts: Parts) -> errors.ControlPlane:
     )
     app.state.parts = parts
     errors.install(app)
-    nouns = [me, providers, accounts, keys, calls, usage]
+    nouns = [me, providers, accounts, keys, calls, usage, budgets, prices, estimate]
     if parts.desk is not None:
         nouns += [session, signin_passkey, signin_oidc, me_key, me_keys, sessions, users, audit]
     for noun in nouns:
