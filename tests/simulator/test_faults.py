@@ -88,6 +88,7 @@ async def test_a_reset_is_a_reset_and_is_billed_its_input(url, simulator):
         with pytest.raises(ConnectionResetError):
             await whole(url, body, "fault=reset")
     assert all(record.tokens_in > 0 and record.tokens_out == 0 and not record.finished for record in simulator.log.records)
+    assert simulator.log.aborted == 0  # nobody left: it was the simulator that hung up
 
 
 async def test_a_cut_stream_ends_without_its_end_after_so_many_tokens(url, simulator):

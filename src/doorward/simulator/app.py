@@ -70,6 +70,7 @@ class Simulator:
             lambda: self.log.write(record),
         )
         self.open_calls += 1
+        dropped = False
         try:
             body = await _read(receive, self.behaviour.max_body_bytes)
             if body is None:
@@ -83,13 +84,15 @@ class Simulator:
             else:
                 await _while_client_stays(delivery.answer(answer), receive)
         except Dropped:
+            dropped = True
             # With no hold on the connection the server must close it itself: an unfinished answer makes it.
             if delivery.connection is None:
                 raise
         finally:
             self.open_calls -= 1
             if not record.finished:
-                record.aborted_at = round(self._clock.monotonic() - started, 4)
+                if not dropped:
+                    record.aborted_at = round(self._clock.monotonic() - started, 4)
                 self.log.write(record)
 
     def _answer(self, scope: dict[str, Any], headers: dict[bytes, bytes], body: bytes | BadRequest, delivery: Delivery) -> Answer:

@@ -4,7 +4,7 @@ time          Unix seconds of the request's arrival
 request_id, method, path, model, stream, status
 auth_ok       the bearer was the required one (or none is required); never the key
 tokens_in     billed input tokens            tokens_out   billed output tokens, delivered or generated
-aborted_at    seconds from arrival to the client's leaving, null if it did not leave early
+aborted_at    seconds from arrival to the client's leaving, null if it stayed (a fault may end the call too)
 finished      the answer was delivered whole
 """
 
