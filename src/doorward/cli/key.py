@@ -11,6 +11,7 @@ from doorward.cli import given
 from doorward.cli.house import House, within
 from doorward.cli.outcome import WRONG_USE, Failure, Outcome, Table
 from doorward.cli.tree import Verb, noun
+from doorward.cli.user import owner_of
 from doorward.cli.when import date
 from doorward.core.caller import Scope
 from doorward.edge import provider_form
@@ -32,22 +33,34 @@ def create(
     ] = None,
     models: Annotated[str | None, typer.Option("--models", metavar="LIST", help="Models it may use, like 'gpt-4o,o3*'.")] = None,
     expires: Annotated[str | None, typer.Option("--expires", metavar="SPAN", help="When it ends, like 30d.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="EMAIL", help="The user whose key it is.")] = None,
 ) -> Outcome:
-    """Make a client key. It draws on the operator's accounts.
+    """Make a client key. It draws on the operator's accounts; with --owner it stands for that user.
 
     \b
     doorward key create --label first
     doorward key create --label ci --models 'gpt-4o-mini' --expires 30d
+    doorward key create --label laptop --owner ann@example.com
     """
 
     async def work(house: House) -> Outcome:
+        scopes = ALL_SCOPES if admin else _scopes(scope)
+        if owner is not None and share_as is not None:
+            raise Failure(
+                "--owner and --share-as do not go together",
+                "A user's keys share that user's objects already.",
+                "leave out one of them",
+                "wrong_use",
+                WRONG_USE,
+            )
         row, key = await house.keysmith.make(
             Wish(
                 label=given.label(label),
-                scopes=ALL_SCOPES if admin else _scopes(scope),
+                scopes=scopes,
                 share_as=None if share_as is None else given.name(share_as, "--share-as"),
                 models=None if models is None else _models(models),
                 expires_at=None if expires is None else time.time() + given.span_s(expires, "--expires"),
+                owner_user_id=None if owner is None else await owner_of(house, owner, scopes),
             ),
             ALL_SCOPES,
         )

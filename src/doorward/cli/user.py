@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +14,13 @@ from doorward.cli.house import House, within
 from doorward.cli.outcome import Outcome, Table
 from doorward.cli.tree import Verb, noun
 from doorward.cli.when import date
+from doorward.core.caller import Scope
 from doorward.core.clock import SystemClock
-from doorward.core.errors import NotFound
+from doorward.core.errors import Forbidden, NotFound
 from doorward.identity.desk import Desk
-from doorward.identity.users import role_of
-from doorward.store.users import User
+from doorward.identity.roles import ROLE_SCOPES
+from doorward.identity.users import normal_email, role_of
+from doorward.store.users import User, UserRows
 
 app = noun("Users: who may sign in, and who is an admin.")
 
@@ -174,6 +176,16 @@ async def _known(desk: Desk, email: str) -> User:
     if user is None:
         raise NotFound("There is no such user. doorward user list shows them.")
     return user
+
+
+async def owner_of(house: House, email: str, scopes: Collection[Scope]) -> str:
+    """The id of the user who shall own a client key. Raises `Forbidden` for scopes beyond the user's role."""
+    user = await UserRows(house.store).by_email(normal_email(email))
+    if user is None:
+        raise NotFound("There is no such user. doorward user list shows them.")
+    if not ROLE_SCOPES[user.role] >= set(scopes):
+        raise Forbidden("A key's powers never exceed its owner's. Leave out the scope admin, or make the owner an admin first.")
+    return user.id
 
 
 def shown(user: User) -> dict[str, object]:
