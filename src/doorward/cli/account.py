@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from doorward.cli import given
+from doorward.cli.account_row import shown, state
 from doorward.cli.house import House, within
 from doorward.cli.outcome import FAILED, WRONG_USE, Failure, Outcome, Table
 from doorward.cli.tree import Verb, noun
 from doorward.cli.when import date
 from doorward.core.caller import OPERATOR
 from doorward.core.secret import Secret
-from doorward.providers.provider import Account
 from doorward.store.accounts import AccountFields, AccountTraits
 
 app = noun("Upstream keys. They go in sealed, and nothing brings one out again.")
@@ -67,7 +67,7 @@ def list_(
 
     async def work(house: House) -> Outcome:
         found = await house.accounts.of_owner(OPERATOR, provider)
-        rows = [(a.id, a.provider_id, a.label, str(a.weight), _state(a), date(a.key_set_at)) for a in found]
+        rows = [(a.id, a.provider_id, a.label, str(a.weight), state(a), date(a.key_set_at)) for a in found]
         empty = "No accounts yet. Models sim-* answer without one. Add one: doorward account add --provider openai --label main"
         table = Table(("ID", "PROVIDER", "LABEL", "WEIGHT", "STATE", "KEY SET"), rows, empty)
         return Outcome({"data": [shown(account) for account in found]}, table)
@@ -231,29 +231,3 @@ def _fields(
     if project is not None:
         fields["project"] = _line(project, "--project")
     return fields
-
-
-def _state(account: Account) -> str:
-    if not account.is_active:
-        return "inactive"
-    if account.key_set_at is None:
-        return "no key"
-    return "refused" if account.quarantined_at is not None else "active"
-
-
-def shown(account: Account) -> dict[str, object]:
-    return {
-        "id": account.id,
-        "provider_id": account.provider_id,
-        "label": account.label,
-        "owner": account.owner,
-        "is_active": account.is_active,
-        "configured": account.key_set_at is not None,
-        "key_set_at": account.key_set_at,
-        "weight": account.weight,
-        "quota_owner": account.quota_owner,
-        "organization": account.organization,
-        "project": account.project,
-        "quarantined_at": account.quarantined_at,
-        "quarantine_reason": account.quarantine_reason,
-    }

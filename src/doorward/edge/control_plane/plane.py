@@ -28,6 +28,10 @@ from doorward.edge.control_plane.parts import Parts
 
 PREFIX = "/api/v1"
 
+NOUNS = (me, providers, accounts, keys, calls, usage, budgets, prices, estimate)
+PEOPLE = (session, signin_passkey, signin_oidc, me_key, me_keys, sessions, users, audit)
+"""What exists where people sign in."""
+
 SCHEMES = {
     "clientKey": {"type": "http", "scheme": "bearer", "description": "A client key, dw-..., with the scope that the route needs."}
 }
@@ -57,10 +61,7 @@ def control_plane(parts: Parts) -> errors.ControlPlane:
     )
     app.state.parts = parts
     errors.install(app)
-    nouns = [me, providers, accounts, keys, calls, usage, budgets, prices, estimate]
-    if parts.desk is not None:
-        nouns += [session, signin_passkey, signin_oidc, me_key, me_keys, sessions, users, audit]
-    for noun in nouns:
+    for noun in (*NOUNS, *(PEOPLE if parts.desk is not None else ())):
         app.router.routes.extend(noun.routes.routes)
     app.router.routes.extend(document.routes)
     all_declared(app.router.routes)
