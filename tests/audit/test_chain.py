@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, text, update
 
-from doorward.audit.chain import GENESIS, Audit
+from doorward.audit.chain import GENESIS, Audit, canonical
 from doorward.core.caller import Caller
 from doorward.store.engine import Store
 from doorward.store.tables.identity import audit_people, audit_rows
@@ -65,6 +66,20 @@ async def test_any_changed_column_shows(store: Store, change: dict[str, Any]) ->
     verdict = await audit.verify()
     assert verdict.broken_at in (3, 4)
     assert verdict.why
+
+
+async def test_a_row_that_was_forged_with_its_hash_breaks_from_the_next(store: Store) -> None:
+    audit = Audit(store)
+    await some_rows(audit)
+    async with store.writing() as connection:
+        found = (await connection.execute(audit_rows.select().where(audit_rows.c.number == 3))).mappings().one()
+        covered = ("number", "at", "actor", "action", "target", "details", "from_mark", "previous")
+        forged = {name: found[name] for name in covered} | {"target": "account:elsewhere"}
+        right = hashlib.sha256(canonical(forged).encode()).hexdigest()
+        change = {"target": "account:elsewhere", "hash": right}
+        await connection.execute(update(audit_rows).where(audit_rows.c.number == 3).values(change))
+    verdict = await audit.verify()
+    assert (verdict.broken_at, verdict.why) == (4, "it does not follow from the row before")
 
 
 async def test_a_row_taken_out_shows_and_a_cut_end_by_its_head(store: Store) -> None:
