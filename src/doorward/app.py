@@ -53,6 +53,7 @@ from doorward.settings import Settings
 from doorward.shared.counters import Counters
 from doorward.shared.memory import MemoryCounters
 from doorward.simulator.app import Simulator
+from doorward.simulator.faults import Behaviour
 from doorward.simulator.in_process import SimulatorTransport
 from doorward.store.accounts import Accounts
 from doorward.store.calls import Calls
@@ -141,7 +142,7 @@ class App:
         # The relay
         transport = HttpTransport()
         self._closing.push_async_callback(transport.close)
-        simulator = SimulatorTransport(Simulator(), _lost, _silent)
+        simulator = SimulatorTransport(Simulator(Behaviour(any_model=False)), _lost, _silent)
         transports: dict[str, Transport] = {"https": transport, "http": transport, "simulator": simulator}
         sender = Sender(transports, UpstreamCredentials(vault), clock)
         router = Router(self.catalogue.now, lambda caller: no_account(settings.custody, caller), self._time_limits())

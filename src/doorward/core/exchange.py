@@ -133,3 +133,5 @@ class Reply:
     chunks: AsyncIterator[bytes]
     streamed: bool = False
     """The body is `text/event-stream`: errors from now on are an event, not a status."""
+    whole: bool = False
+    """`chunks` are at hand and few: the answer can be sent when everything held for it was given back."""

@@ -6,7 +6,6 @@ Doorward take half a gigabyte for a refusal.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ import structlog
 
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
-from doorward.core.errors import BadRequest, DoorwardError, MethodNotAllowed, NotFound, Unavailable
-from doorward.core.exchange import EMPTY, Asks, Body, Exchange, Gone, Header, Headers, Reply, header
-from doorward.edge.body import ClientLeft, Receive, read_body
+from doorward.core.errors import BadRequest, MethodNotAllowed, NotFound
+from doorward.core.exchange import EMPTY, Asks, Body, Exchange, Headers, header
+from doorward.edge.body import Receive, read_body
 from doorward.edge.peer import Peers
 from doorward.identity.credentials import Credentials
 from doorward.relay.pipeline import Pipeline
-from doorward.wire import envelope, multipart, openai
+from doorward.wire import multipart, openai
 from doorward.wire.endpoints import Endpoint, match
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -53,29 +52,9 @@ class DataPlane:
         self._clock = clock
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        answer = _Answering(scope["doorward.request_id"], send)
-        gone: Gone = scope["doorward.gone"]
-        task = asyncio.current_task()
-        assert task is not None
-        gone.then(task.cancel)
-        try:
-            await self._answer(scope, receive, answer, gone)
-        except ClientLeft:
-            pass
-        except DoorwardError as error:
-            await answer.fail(error)
-        except asyncio.CancelledError:
-            if not gone.happened:  # the server is stopping: the client is told, then the task ends
-                await answer.fail(Unavailable("Doorward is stopping. Send the request again.", retry_after_s=1))
-                raise
-            task.uncancel()
-        except Exception as cause:  # the last resort: whatever was not foreseen is a 500 in shape, and a line in the log
-            log.exception("internal_error", request_id=answer.request_id, cause=type(cause).__name__)
-            await answer.fail(DoorwardError("Doorward failed inside. The log has the cause under this request id."))
-        finally:
-            gone.forget(task.cancel)
+        await answered(scope, send, lambda answer: self._answer(scope, receive, answer))
 
-    async def _answer(self, scope: Mapping[str, Any], receive: Receive, answer: _Answering, gone: Gone) -> None:
+    async def _answer(self, scope: Mapping[str, Any], receive: Receive, answer: Answering) -> None:
         method: str = scope["method"]
         path: str = scope["path"]
         headers: Headers = scope["headers"]
@@ -84,19 +63,35 @@ class DataPlane:
         caller = await self._credentials.resolve(headers, from_addr=peer)
         body, asks = await self._body(method, headers, endpoint, receive)
         exchange = Exchange(
-            answer.request_id, method, path, scope["query_string"], headers, body, asks, peer, self._clock.monotonic(), gone
+            answer.request_id,
+            method,
+            path,
+            scope["query_string"],
+            headers,
+            body,
+            asks,
+            peer,
+            self._clock.monotonic(),
+            scope["doorward.gone"],
         )
         await self._relay(exchange, caller, endpoint, ids, answer)
 
     async def _relay(
-        self, exchange: Exchange, caller: Caller, endpoint: Endpoint, ids: Mapping[str, str], answer: _Answering
+        self, exchange: Exchange, caller: Caller, endpoint: Endpoint, ids: Mapping[str, str], answer: Answering
     ) -> None:
         async with self._pipeline.open(exchange, caller, endpoint, ids) as reply:
-            await answer.start(reply)
-            async for chunk in reply.chunks:
-                await answer.send_chunk(chunk)
+            if reply.whole:
+                body = b"".join([chunk async for chunk in reply.chunks])
+            else:
+                await answer.start(reply)
+                async for chunk in reply.chunks:
+                    await answer.send_chunk(chunk)
         # The end is sent after everything held was given back: who reads it may count on a settled call.
-        await answer.end()
+        if reply.whole:
+            await answer.start(reply)
+            await answer.end(body)
+        else:
+            await answer.end()
 
     async def _body(self, method: str, headers: Headers, endpoint: Endpoint, receive: Receive) -> tuple[Body, Asks]:
         content_type = header(headers, b"content-type") or b""
@@ -141,42 +136,3 @@ def _endpoint(method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
 
 def _unknown(method: str) -> NotFound:
     return NotFound(f"There is no such endpoint for {method}. See the API reference for the paths under /v1.", code="unknown_url")
-
-
-class _Answering:
-    """The response's side of one call: starts once, ends once, and turns errors into what is still possible."""
-
-    __slots__ = ("_send", "_started", "_streamed", "request_id")
-
-    def __init__(self, request_id: str, send: Send) -> None:
-        self.request_id = request_id
-        self._send = send
-        self._started = False
-        self._streamed = False
-
-    async def start(self, reply: Reply) -> None:
-        headers: list[Header] = [*reply.headers, (b"x-request-id", self.request_id.encode())]
-        self._streamed = reply.streamed
-        if reply.streamed:
-            # A proxy in front must not gather events (nginx obeys this header).
-            headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
-        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        self._started = True
-
-    async def send_chunk(self, chunk: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    async def end(self) -> None:
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def fail(self, error: DoorwardError) -> None:
-        """Before the head: a status. In a stream: one error event and the end, without `[DONE]`. Else: a broken connection."""
-        if not self._started:
-            body = envelope.body(error)
-            headers = envelope.headers(error, self.request_id)
-            await self._send({"type": "http.response.start", "status": error.status, "headers": headers})
-            self._started = True
-            await self._send({"type": "http.response.body", "body": body, "more_body": False})
-        elif self._streamed:
-            await self.send_chunk(envelope.event(error))
-            await self.end()

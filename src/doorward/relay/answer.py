@@ -84,7 +84,7 @@ def error_reply(incoming: Incoming, body: bytes) -> Reply:
     clean = scrub(body)
     headers = [(name, scrub(value)) for name, value in back(incoming.headers, incoming.status) if name != b"x-should-retry"]
     headers += [(b"x-should-retry", b"false"), (b"content-length", b"%d" % len(clean))]
-    return Reply(incoming.status, headers, _one(clean))
+    return Reply(incoming.status, headers, _one(clean), whole=True)
 
 
 def _first(attempt: Attempt, deadline: Deadline) -> None:
@@ -108,7 +108,7 @@ async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline) -> Re
     if incoming.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(body)))
     attempt.state = AttemptState.DONE
-    return Reply(incoming.status, headers, _one(body))
+    return Reply(incoming.status, headers, _one(body), whole=True)
 
 
 async def _one(body: bytes) -> AsyncIterator[bytes]:

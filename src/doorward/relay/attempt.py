@@ -46,6 +46,7 @@ class Sender:
             body,
             connect_s=limits.connect_s,
             head_s=limits.first_event_streamed_s if exchange.asks.stream else limits.first_event_whole_s,
+            sent=attempt.was_sent,
         )
         incoming = await self._transports[place.origin.scheme].open(outgoing)
         attempt.state = AttemptState.HEADERS

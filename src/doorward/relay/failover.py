@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import TracebackType
 
 from doorward.core.clock import Clock
 from doorward.core.exchange import Exchange, Reply, header
@@ -59,6 +59,28 @@ class Started:
             self.attempt.ended_s = self.clock.monotonic()
 
 
+class Answering:
+    """The block in which an answer is read. Hand-written, because every call passes here."""
+
+    __slots__ = ("_call", "_failover", "_started")
+
+    def __init__(self, failover: Failover, call: Call) -> None:
+        self._failover = failover
+        self._call = call
+        self._started: Started | None = None
+
+    async def __aenter__(self) -> Reply:
+        outcome = await self._failover.start(self._call)
+        if isinstance(outcome, Refused):
+            return outcome.reply(self._call.entry)
+        self._started = outcome
+        return outcome.reply
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._started is not None:
+            self._started.close()
+
+
 class Failover:
     def __init__(
         self,
@@ -85,28 +107,11 @@ class Failover:
         self._rng = rng or random.Random()  # noqa: S311  spreads waits, guards nothing
         self._rescue = Rescue(self, facts)
 
-    @asynccontextmanager
-    async def open(self, route: Route, exchange: Exchange, endpoint: Endpoint, entry: Entry) -> AsyncIterator[Reply]:
+    def open(self, route: Route, exchange: Exchange, endpoint: Endpoint, entry: Entry) -> AbstractAsyncContextManager[Reply]:
         """The first attempt that starts, or the last refusal. Leaving drops what was not read."""
         call = Call(exchange, endpoint, entry, Trip(route, self._clock, self._retry_wait_s, self._rng, self._facts))
-        held = route.has_fallback and exchange.asks.stream
-        async with self._gate.through(self._answering(call)) if held else self._answering(call) as reply:
-            yield reply
-
-    @asynccontextmanager
-    async def _answering(self, call: Call) -> AsyncIterator[Reply]:
-        started = await self.start(call)
-        if isinstance(started, Refused):
-            yield started.reply(call.entry)
-            return
-        if call.trip.route.rescue and started.reply.streamed:
-            async with self._rescue.through(started, call) as reply:
-                yield reply
-            return
-        try:
-            yield started.reply
-        finally:
-            started.close()
+        answering = self._rescue.through(call) if route.rescue and exchange.asks.stream else Answering(self, call)
+        return self._gate.through(answering) if route.has_fallback and exchange.asks.stream else answering
 
     def following(self, call: Call) -> Step | None:
         return call.trip.next(self._health, self._balance, self._budget)

@@ -72,7 +72,7 @@ class FileList:
         async def chunks() -> AsyncIterator[bytes]:
             yield body
 
-        return Reply(200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))], chunks())
+        return Reply(200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))], chunks(), whole=True)
 
     async def _rows(
         self, exchange: Exchange, caller: Caller, endpoint: Endpoint, entry: Entry, place: Bound, own: set[str]

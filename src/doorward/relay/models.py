@@ -107,4 +107,4 @@ def _json(body: bytes) -> Reply:
     async def chunks() -> AsyncIterator[bytes]:
         yield body
 
-    return Reply(200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))], chunks())
+    return Reply(200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))], chunks(), whole=True)

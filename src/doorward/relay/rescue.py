@@ -40,11 +40,15 @@ class Rescue:
         self._facts = facts
 
     @asynccontextmanager
-    async def through(self, started: Started, call: Call) -> AsyncIterator[Reply]:
+    async def through(self, call: Call) -> AsyncIterator[Reply]:
+        started = await self._failover.start(call)
+        if isinstance(started, Refused):
+            yield started.reply(call.entry)
+            return
         running = _Running(started)
         reply = started.reply
         try:
-            yield replace_chunks(reply, self._chunks(running, call))
+            yield Reply(reply.status, reply.headers, self._chunks(running, call), reply.streamed) if reply.streamed else reply
         finally:
             running.started.close()
 
@@ -117,10 +121,6 @@ class _Running:
 def _drop(outcome: Started | Refused) -> None:
     if not isinstance(outcome, Refused):
         outcome.close()
-
-
-def replace_chunks(reply: Reply, chunks: AsyncIterator[bytes]) -> Reply:
-    return Reply(reply.status, reply.headers, chunks, reply.streamed)
 
 
 async def _without_role(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
