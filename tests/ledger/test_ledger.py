@@ -96,6 +96,35 @@ async def test_a_lost_answer_is_charged_its_hold_with_the_reason(ledger: Ledger,
     assert "answer was lost" in call.reason
 
 
+async def test_a_stream_left_before_it_began_costs_its_input(ledger: Ledger, shelf: MemoryShelf) -> None:
+    came = exchange(stream=True)
+
+    def leave(entry: Entry) -> None:
+        ledger.held(entry, 77_000)
+        sent(entry, AttemptState.CONNECTING).was_sent()
+        came.gone.happen()
+
+    with pytest.raises(asyncio.CancelledError):
+        await ends_in(asyncio.CancelledError(), ledger, leave, came)
+    [call] = await moved(shelf, 1)
+    assert call.cost_nanos is not None
+    assert 0 < call.cost_nanos < 77_000
+    assert (call.outcome, call.source) == ("gone", "estimated")
+    assert "left before" in call.reason
+
+
+async def test_what_a_lost_answer_costs_is_known_before_the_ledger_settles(ledger: Ledger) -> None:
+    """Budgets settle first: they must see the same amount as the book."""
+    async with ledger.entry(caller(), exchange(), CHAT) as entry:
+        ledger.held(entry, 77_000)
+        sent(entry, AttemptState.AMBIGUOUS)
+        assert entry.cost is None
+        assert not entry.is_metered
+        await unbroken(entry.metered())
+        assert entry.cost == 77_000
+        assert entry.is_metered
+
+
 async def test_a_lost_answer_without_a_hold_costs_its_input_at_least(ledger: Ledger, shelf: MemoryShelf) -> None:
     async with ledger.entry(caller(), exchange(), CHAT) as entry:
         sent(entry, AttemptState.SENT)

@@ -7,6 +7,7 @@ write what they decided into it; nobody reads it back to decide.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -62,6 +63,15 @@ class Attempt:
     held: Nanos | None = None
     """What was reserved for this attempt, its worst case; `None` = nothing was held."""
 
+    def was_sent(self) -> None:
+        """The transport wrote the first byte. A call that is cancelled from now on may be billed."""
+        self.state = AttemptState.SENT
+
+    @property
+    def is_charged(self) -> bool:
+        """Usage and cost are set; a price that is looked up and not known counts."""
+        return self.usage is not None and (self.cost is not None or self.price_version is not None)
+
     @property
     def may_be_billed(self) -> bool:
         """It was sent, and no complete answer said that it was refused."""
@@ -109,20 +119,28 @@ class Entry:
     """The sum that budgets reserve for this call; `Ledger.held` writes it into the journal too."""
     taps: list[Tap] = field(default_factory=list)
     """Those that listen to the call's answers; `metered` waits for them."""
+    charge: Callable[[Entry, Attempt], None] | None = None
+    """Sets usage and cost of an attempt that was sent and that no tap has heard the end of."""
 
     def note(self, step: str, **details: Any) -> None:
         self.facts.append((step, details))
 
     @property
     def is_metered(self) -> bool:
-        """Every answer's usage and cost are set. Nearly always so: only a cut answer has to be counted."""
-        return all(tap.finished for tap in self.taps)
+        """Every attempt's usage and cost are set. Nearly always so: only a cut or lost answer needs `metered`."""
+        for tap in self.taps:
+            if not tap.finished:
+                return False
+        return all(attempt.is_charged or not attempt.may_be_billed for attempt in self.attempts)
 
     async def metered(self) -> None:
-        """Wait until a cut answer has been counted. To be shielded by whoever settles: `ledger.ledger.unbroken`."""
+        """Count a cut answer, charge a lost one. To be shielded by whoever settles: `ledger.ledger.unbroken`."""
         for tap in self.taps:
             if not tap.finished:
                 await tap.finish()
+        for attempt in self.attempts:
+            if self.charge is not None and attempt.may_be_billed and not attempt.is_charged:
+                self.charge(self, attempt)
 
     @property
     def cost(self) -> Nanos | None:

@@ -30,7 +30,7 @@ from doorward.ledger.book import Book, Shelf
 from doorward.ledger.entry import Entry
 from doorward.ledger.journal import Journal, Segment
 from doorward.ledger.records import Held, Opened
-from doorward.ledger.settlement import Moment, Prices, clean, outcome_of, settle, tags_json
+from doorward.ledger.settlement import Moment, Prices, charge_unknown, clean, outcome_of, settle, tags_json
 from doorward.ledger.tags import parse as parse_tags
 from doorward.store.call_rows import CallRow, Settled
 from doorward.wire.endpoints import Endpoint
@@ -101,6 +101,7 @@ class Ledger:
             self._clock.wall(),
             tags=parse_tags(exchange.header(b"x-doorward-tags")) if tags is None else tags,
         )
+        entry.charge = lambda page, attempt: charge_unknown(page, attempt, known, self._prices)
         return OpenEntry(self, entry, known)
 
     def held(self, entry: Entry, nanos: int, *, leases: tuple[str, ...] = ()) -> None:

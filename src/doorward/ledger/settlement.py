@@ -26,6 +26,7 @@ MAX_NAME_CHARS = 128
 MAX_PLANS = 8
 BYTES_PER_TOKEN = 4
 """For estimating input that was not counted: English prose in OpenAI's encodings."""
+LEFT_EARLY = "the client left before the answer began: its input is charged"
 OUTCOME_UNKNOWN = "outcome unknown: the request was sent and its answer was lost"
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -66,15 +67,16 @@ def charge_unknown(entry: Entry, attempt: Attempt, endpoint: Endpoint | None, pr
         attempt.usage = Usage(input_tokens=-(-entry.exchange.body.size // BYTES_PER_TOKEN), source=Source.ESTIMATED)
     attempt.usage.source = Source.ESTIMATED
     held = attempt.held if attempt.held is not None else _rest_of_hold(entry)
-    if held is not None:
+    # an answer that would have been streamed was stopped with nothing of it delivered; any other may have been made whole
+    stopped = entry.exchange.gone.happened and entry.exchange.asks.stream
+    attempt.reason = attempt.reason or (LEFT_EARLY if stopped else OUTCOME_UNKNOWN)
+    if held is not None and not stopped:
         attempt.cost = held
-        attempt.reason = attempt.reason or OUTCOME_UNKNOWN
         return
     kind = endpoint.kind if endpoint is not None else ""
     priced = prices.cost(price_list(entry, attempt.provider_id), attempt.model or "", kind, attempt.usage)
-    attempt.cost = None if priced.nanos is None else Nanos(priced.nanos)
     attempt.price_version = priced.version
-    attempt.reason = attempt.reason or OUTCOME_UNKNOWN
+    attempt.cost = held if priced.nanos is None else Nanos(priced.nanos if held is None else min(priced.nanos, held))
 
 
 def _rest_of_hold(entry: Entry) -> Nanos | None:
@@ -123,7 +125,7 @@ def settle(
     source, reasons, version = Source.UPSTREAM.value, "", None
     for attempt in entry.attempts:
         billed = attempt.may_be_billed
-        if billed and (attempt.usage is None or (attempt.cost is None and attempt.price_version is None)):
+        if billed and not attempt.is_charged:
             charge_unknown(entry, attempt, endpoint, prices)
         row = _attempt_row(entry, attempt, billed)
         rows.append(row)

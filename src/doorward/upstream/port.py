@@ -9,6 +9,7 @@ on that alone (R10).
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +77,8 @@ class Outgoing:
     """From the last request byte to the whole response head."""
     write_s: float = 60.0
     """Without progress while writing the body."""
+    sent: Callable[[], object] | None = None
+    """Told once, when the first byte is written: from then on the request may be billed, also if nobody waits any more."""
 
 
 class Incoming(Protocol):
