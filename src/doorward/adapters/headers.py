@@ -26,7 +26,7 @@ ALSO_RETURN: dict[bytes, str] = {
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _FRAMING = frozenset(
-    [
+    {
         "host",
         "content-length",
         "transfer-encoding",
@@ -40,12 +40,12 @@ _FRAMING = frozenset(
         "proxy-authorization",
         "proxy-authenticate",
         "x-request-id",
-    ]
+    }
 )
 _CLIENTS_OWN = frozenset({"authorization", "x-api-key", "api-key", "cookie", "origin", "referer", "forwarded", "x-forwarded-for"})
 """They are the client's towards us, and never go upstream (R19)."""
 _BINDS_OUR_HOST = frozenset(
-    [
+    {
         "set-cookie",
         "www-authenticate",
         "strict-transport-security",
@@ -55,7 +55,7 @@ _BINDS_OUR_HOST = frozenset(
         "service-worker-allowed",
         "refresh",
         "x-content-type-options",
-    ]
+    }
 )
 
 

@@ -33,7 +33,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TOP = frozenset({"apiVersion", "kind", "metadata", "spec"})
 _METADATA = frozenset({"name", "labels", "annotations"})
 _SPEC = frozenset(
-    [
+    {
         "baseUrl",
         "headers",
         "timeouts",
@@ -48,7 +48,7 @@ _SPEC = frozenset(
         "forwardHeaders",
         "returnHeaders",
         "prices",
-    ]
+    }
 )
 _HEADER = frozenset({"name", "value"})
 _TIMEOUTS = frozenset({"connectSeconds", "firstByteSeconds", "idleSeconds", "totalSeconds"})

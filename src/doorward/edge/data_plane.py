@@ -7,17 +7,16 @@ Doorward take half a gigabyte for a refusal.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import structlog
 
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
 from doorward.core.errors import BadRequest, MethodNotAllowed, NotFound
 from doorward.core.exchange import EMPTY, Asks, Body, Exchange, Headers, header
+from doorward.edge.answering import Answering, Send, answered
 from doorward.edge.body import Receive, read_body
 from doorward.edge.peer import Peers
 from doorward.identity.credentials import Credentials
@@ -25,14 +24,10 @@ from doorward.relay.pipeline import Pipeline
 from doorward.wire import multipart, openai
 from doorward.wire.endpoints import Endpoint, match
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 _PATH = re.compile(r"/v1(?:/[A-Za-z0-9_.:\-]+)+")
 """Letters that ids and paths are made of; models with a slash are looked up in their own way."""
 _MODEL_PATH = re.compile(r"/v1/models/[\x21-\x7e]+")
 _BODYLESS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-log = structlog.get_logger("doorward.call")
 
 
 @dataclass(frozen=True, slots=True)
