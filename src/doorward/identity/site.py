@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 from doorward.core.errors import BadRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Site:
-    """`origin` is ``scheme://host[:port]`` in lower case, the default port left out."""
+    """`origin` is ``scheme://host[:port]`` in lower case, the default port left out.
+
+    Not frozen for one reason: a server on port 0, or with TLS of its own, knows its address once it listens.
+    """
 
     origin: str
     host: str
@@ -34,6 +37,12 @@ class Site:
         return cls(
             origin_of(public_url or f"http://localhost:{port}") or "", parts.hostname, parts.scheme == "https", bool(public_url)
         )
+
+    def listens_on(self, port: int, *, is_https: bool = False) -> None:
+        """The server's port and scheme, once they are known; a public URL that was set stays."""
+        if not self.is_given:
+            self.is_https = is_https
+            self.origin = origin_of(f"{'https' if is_https else 'http'}://{self.host}:{port}") or self.origin
 
     @property
     def cookie_name(self) -> bytes:
