@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import platform
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from doorward import __version__
 from doorward.core.caller import OPERATOR
 from doorward.core.clock import SystemClock
 from doorward.core.errors import Unavailable
+from doorward.core.money import nanos_of_usd
 from doorward.core.secret import Secret
+from doorward.edge.control_plane.money import Money
 from doorward.edge.control_plane.parts import Parts
 from doorward.edge.control_plane.plane import control_plane
 from doorward.edge.custodian import Custodian
@@ -30,11 +33,16 @@ from doorward.edge.server import serve
 from doorward.edge.trial import Trial
 from doorward.identity.credentials import Credentials
 from doorward.identity.custody import no_account
+from doorward.ledger.alerts import Alerts
+from doorward.ledger.budgets import Budgets
+from doorward.ledger.estimates import Estimates
+from doorward.ledger.holds import Bounds
 from doorward.ledger.ledger import Ledger
 from doorward.ledger.reports import Accounting
+from doorward.ledger.treasury import Treasury
 from doorward.objects.ownership import Ownership
 from doorward.providers.catalog import OPENAI
-from doorward.providers.prices import Prices
+from doorward.providers.prices import Prices, overrides_of
 from doorward.providers.provider import Account
 from doorward.providers.route import TimeLimits
 from doorward.relay.attempt import Sender
@@ -56,10 +64,13 @@ from doorward.simulator.app import Simulator
 from doorward.simulator.faults import Behaviour
 from doorward.simulator.in_process import SimulatorTransport
 from doorward.store.accounts import Accounts
+from doorward.store.budgets import BudgetRows
 from doorward.store.calls import Calls
 from doorward.store.client_keys import ClientKeys
 from doorward.store.engine import Store
+from doorward.store.leases import Leases
 from doorward.store.objects import Objects
+from doorward.store.prices import PriceOverrides
 from doorward.store.providers import Providers
 from doorward.telemetry.logs import configure as configure_logs
 from doorward.upstream.breaker import BreakerLimits
@@ -67,6 +78,7 @@ from doorward.upstream.credentials import Credentials as UpstreamCredentials
 from doorward.upstream.health import Health
 from doorward.upstream.port import Lost, Silent, Stage, Transport
 from doorward.upstream.transport import HttpTransport
+from doorward.upstream.webhooks import Webhooks
 from doorward.vault.no_dumps import forbid_dumps
 from doorward.vault.opening import open_vault
 from doorward.vault.vault import Vault
@@ -134,7 +146,7 @@ class App:
         self.credentials = Credentials(self.client_keys, None, clock, settings.custody, keep_s=settings.key_cache_s)
         self._keep_running(self.credentials.run(), "last uses")
         ownership = Ownership(Objects(self.store))
-        prices = Prices.load()
+        prices = Prices.load(overrides=overrides_of(settings.price_overrides), clock=clock)
         self.ledger = self._ledger(prices)
         await self.ledger.start()
         self._closing.push_async_callback(self.ledger.stop)
@@ -150,6 +162,9 @@ class App:
         failover = Failover(
             sender, Balance(health), health, Meter(prices, clock), prices.facts, clock, retry_wait_s=settings.retry_wait_s
         )
+        self.budgets = self._budgets(prices, transport)
+        await self.budgets.start()
+        self._closing.push_async_callback(self.budgets.stop)
         limits = Limits(self._counters())
         self._keep_running(limits.run(), "seats")
         fetch = ModelFetch(sender, clock)
@@ -157,6 +172,7 @@ class App:
             router=router,
             ledger=self.ledger,
             limits=limits,
+            budgets=self.budgets,
             failover=failover,
             ownership=ownership,
             binding=Binding(ownership),
@@ -181,6 +197,7 @@ class App:
             try_account=Trial(self.catalogue, accounts, fetch, clock).try_account,
             version=__version__,
             accounting=Accounting.over(self.store),
+            money=Money(treasury := self._treasury(), self.budgets, Estimates(self.budgets, treasury, self.pipeline.route)),
             allow_private=settings.allow_private_upstreams,
         )
         probes = Probes({"database": self._database_answers, "catalogue": self._catalogue_loaded}, lambda: self.draining)
@@ -231,6 +248,36 @@ class App:
         return Ledger(
             settings.data_dir / "journal", self.start_id, Calls(self.store), prices, self.clock, sync_s=settings.journal_sync_s
         )
+
+    def _budgets(self, prices: Prices, transport: Transport) -> Budgets:
+        settings, journal = self.settings, self.settings.data_dir / "journal"
+        rows, webhook = BudgetRows(self.store), None
+        if settings.alert_webhook_url is not None:
+            secret = Secret(settings.alert_webhook_secret.get_secret_value() if settings.alert_webhook_secret else "")
+            private = settings.allow_private_upstreams
+            webhook = Webhooks(transport, settings.alert_webhook_url, secret, self.clock, allow_private=private)
+        assumed = settings.assume_price_usd
+        return Budgets(
+            rows,
+            Leases(self.store),
+            prices,
+            self.start_id,
+            # a journal directory belongs to one machine; a process has ended when no file there bears its name
+            home=f"{platform.node()}:{journal.absolute()}",
+            is_gone=lambda process: not any(journal.glob(f"{process}-*")),
+            spend_cap_nanos=None if settings.spend_cap_usd is None else nanos_of_usd(settings.spend_cap_usd),
+            bounds=Bounds(settings.max_output_tokens, None if assumed is None else nanos_of_usd(assumed)),
+            alerts=Alerts(rows, webhook),
+            overrides=PriceOverrides(self.store),
+            journal=self.ledger,
+            clock=self.clock,
+            refresh_s=settings.refresh_s,
+        )
+
+    def _treasury(self) -> Treasury:
+        cap = self.settings.spend_cap_usd
+        fixed = None if cap is None else nanos_of_usd(cap)
+        return Treasury(BudgetRows(self.store), PriceOverrides(self.store), self.clock, fixed_nanos=fixed)
 
     def _counters(self) -> Counters:
         if self.settings.redis_url is None:

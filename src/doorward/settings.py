@@ -106,12 +106,20 @@ class Settings(BaseSettings):
 
     # Money
     spend_cap_usd: Decimal | None = Field(None, ge=0, description="Cap for everything together, in dollars; `anonymous` needs it.")
+    price_overrides: dict[str, dict[str, Decimal]] = Field(
+        {}, description="Own prices in dollars: `{LIST/MODEL: {UNIT: PRICE}}`; those set by API or command line come before them."
+    )
+    assume_price_usd: Decimal | None = Field(
+        None, gt=0, description="Dollars for a million tokens where a price is not known, for holds; without it budgets refuse."
+    )
+    alert_webhook_url: str | None = Field(None, description="Where to send budget alerts, besides the log.")
+    alert_webhook_secret: SecretStr | None = Field(None, description="Signs what is sent there (HMAC-SHA256).")
     journal_sync_s: float = Field(1.0, gt=0, description="How often the journal is synced to disk, in seconds.")
 
     # Telemetry
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
-    @field_validator("master_key", "oidc_client_secret", "openai_api_key", "anthropic_api_key")
+    @field_validator("master_key", "oidc_client_secret", "openai_api_key", "anthropic_api_key", "alert_webhook_secret")
     @classmethod
     def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
         # An empty secret is a mistake in a deployment, never "off" (threats.md, empty secrets).

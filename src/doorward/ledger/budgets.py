@@ -30,7 +30,7 @@ from doorward.ledger.held import Held, Share, Worst, exceeded
 from doorward.ledger.holds import Bounds, Hold, hold_for
 from doorward.ledger.leases import Leasing
 from doorward.ledger.pot import LeaseTimes, Pot
-from doorward.providers.prices import Prices
+from doorward.providers.prices import Overrides, Prices
 from doorward.providers.route import Route
 from doorward.providers.tokens import Count, count_input
 from doorward.store.budgets import ALL, BudgetRows, Cap, Period
@@ -71,6 +71,7 @@ class Budgets:
         spend_cap_nanos: int | None = None,
         bounds: Bounds | None = None,
         alerts: Alerts | None = None,
+        overrides: Overrides | None = None,
         journal: Journal | None = None,
         clock: Clock | None = None,
         times: LeaseTimes | None = None,
@@ -90,6 +91,7 @@ class Budgets:
         self._is_gone = is_gone
         self._fixed = Cap(ALL, spend_cap_nanos, "ever") if spend_cap_nanos is not None else None
         self._alerts = alerts or Alerts(rows)
+        self._overrides = overrides
         self._refresh_s = refresh_s
         self._count = count
         self._caps: dict[str, Cap] = {ALL: self._fixed} if self._fixed else {}
@@ -232,7 +234,9 @@ class Budgets:
                 _log.warning("budgets: %s", away.message)
 
     async def refresh(self) -> None:
-        """Read users' and the all-together budget, and the database's clock."""
+        """Read users' and the all-together budget, own prices, and the database's clock."""
+        if self._overrides is not None:
+            await self.prices.refresh(self._overrides)
         caps = {cap.subject: cap for cap in await self.rows.caps()}
         if self._fixed is not None:
             caps[ALL] = self._fixed

@@ -7,7 +7,7 @@ write what they decided into it; nobody reads it back to decide.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -115,6 +115,8 @@ class Entry:
 
     opening: str = ""
     """What is unique about this call: the process's start id and a number. `id` may be sent twice by a client."""
+    cover: Callable[[int], Awaitable[bool]] | None = None
+    """Budgets' promise for one attempt more when so many may have been billed; `False`: there is no money for it."""
     held: Nanos | None = None
     """The sum that budgets reserve for this call; `Ledger.held` writes it into the journal too."""
     taps: list[Tap] = field(default_factory=list)

@@ -70,6 +70,7 @@ class Held:
             hold, shares = await self._obtain(hold, worst)
         self._hold = hold
         self._keep(shares, hold.nanos)
+        self._entry.cover = self.cover
         self._entry.note("hold", nanos=hold.nanos, how=hold.how, budgets=[cap.subject for cap in self._caps])
         return self
 
@@ -108,6 +109,15 @@ class Held:
         shares = await self._budgets.obtain(lambda: pots, hold)
         self._keep(shares, hold.nanos)
         self._entry.note("hold", nanos=hold.nanos, how="a further attempt")
+
+    async def cover(self, billed: int) -> bool:
+        """Before a further attempt: `billed` ones may have been charged already. `False`: the budgets do not allow it."""
+        try:
+            while len(self._shares) // len(self._caps) <= billed:
+                await self.more()
+        except BudgetExceeded:
+            return False
+        return True
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if not self._shares:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from doorward.core.caller import Caller
 from doorward.core.errors import NotAvailableYet
 from doorward.core.exchange import Exchange, Reply
+from doorward.ledger.budgets import Budgets
 from doorward.ledger.ledger import Ledger
 from doorward.objects.ownership import Ownership
+from doorward.providers.route import Route
 from doorward.relay.binding import Binding
 from doorward.relay.failover import Failover
 from doorward.relay.limits import Limits
@@ -25,11 +27,17 @@ class Pipeline:
     router: Router
     ledger: Ledger
     limits: Limits
+    budgets: Budgets
     failover: Failover
     ownership: Ownership
     binding: Binding
     models: ModelList
     files: FileList
+
+    async def route(self, exchange: Exchange, caller: Caller, endpoint: Endpoint) -> Route:
+        """Where a call would go, without making it."""
+        bound = await self.ownership.bound(caller, exchange.asks.object_ids)
+        return self.router.resolve(exchange, caller, endpoint, bound)
 
     @asynccontextmanager
     async def open(self, exchange: Exchange, caller: Caller, endpoint: Endpoint, ids: Mapping[str, str]) -> AsyncIterator[Reply]:
@@ -48,6 +56,9 @@ class Pipeline:
                     return
                 bound = await self.ownership.bound(caller, (*ids.values(), *exchange.asks.object_ids))
                 route = entry.route = self.router.resolve(exchange, caller, endpoint, bound)
-                async with self.failover.open(route, exchange, endpoint, entry) as reply:
+                async with (
+                    self.budgets.hold(caller, route, exchange, entry),
+                    self.failover.open(route, exchange, endpoint, entry) as reply,
+                ):
                     reply.headers = slot.show(reply.headers)
                     yield self.binding.through(reply, exchange, caller, endpoint, entry)
