@@ -94,7 +94,9 @@ async def test_organisation_that_would_inject() -> None:
         await Credentials(OneKey()).write(_plan(organization="org\r\nx: y"), [])
 
 
-@pytest.mark.parametrize("strategy", ["header:", "header:a b", "header:host", "header:Content-Length", "header:x\r\ny", "oauth", ""])
+@pytest.mark.parametrize(
+    "strategy", ["header:", "header:a b", "header:host", "header:Content-Length", "header:x\r\ny", "oauth", ""]
+)
 async def test_strategies_that_cannot_be_followed(strategy: str) -> None:
     with pytest.raises(UpstreamFailed, match="cannot be followed"):
         await Credentials(OneKey()).write(_plan(strategy), [])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import threading
+import time
 
 import pytest
 from tests.answers import Close, Never, Sleep, chunk, head, json_answer, verbatim
@@ -311,10 +314,44 @@ async def test_silent_reads_may_go_on(client: Client) -> None:
 
 
 async def test_stale_connections_are_no_attempt(client: Client) -> None:
-    """The peer closes while the connection rests, and the event loop has not yet heard of it."""
+    """The peer closes while the connection rests."""
     async with ScriptedUpstream([json_answer({}).then(Sleep(0.02), Close()), json_answer({"n": 2})]) as up:
         await client.call(up)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(up.wait_for_open(0), 2)
         assert (await client.call(up))[1] == b'{"n": 2}'
         assert up.calls == 2
+
+
+async def test_stale_connections_are_seen_before_the_event_loop_hears(client: Client) -> None:
+    """The close reaches the kernel while our loop is busy: writing first would make it an ambiguous loss."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    hang_up = threading.Event()
+    served = []
+
+    def serve() -> None:
+        for number in range(2):
+            peer, _ = listener.accept()
+            served.append(peer.recv(65536))
+            peer.sendall(json_answer({"n": number}).wire)
+            hang_up.wait(5)
+            peer.close()
+
+    listener.settimeout(5)
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    origin = Origin("http", "127.0.0.1", listener.getsockname()[1], allow_private=True)
+    first = await client.transport.open(Outgoing(origin, "GET", b"/", []))
+    assert await read_all(first) == b'{"n": 0}'
+    hang_up.set()
+    time.sleep(0.1)
+    second = await client.transport.open(Outgoing(origin, "GET", b"/", []))
+    assert await read_all(second) == b'{"n": 1}'
+    assert len(served) == 2
+    thread.join()
+    listener.close()
+
+
+async def test_other_schemes_are_refused(client: Client) -> None:
+    with pytest.raises(Unreachable, match="scheme"):
+        await client.transport.open(Outgoing(Origin("ftp", "127.0.0.1", 1, True), "GET", b"/", []))

@@ -7,16 +7,12 @@ import socket
 import ssl
 from typing import Protocol, cast
 
-import httptools
-
 from doorward.core.exchange import Body
 from doorward.upstream.deadline import Deadline
+from doorward.upstream.parser import Malformed, Parser
 from doorward.upstream.response import Response
 from doorward.upstream.upload import Upload
 
-MAX_HEAD_BYTES = 64 * 1024
-"""Largest response head; also the most chunk framing or trailers without a body byte between."""
-MAX_HEAD_FIELDS = 256
 _JOIN_BYTES = 16 * 1024
 """Up to this size head and body are copied into one write: dearer above."""
 _FRESH_S = 0.005
@@ -32,10 +28,6 @@ class Keeper(Protocol):
         """It is of no more use; may be called twice."""
 
 
-class _Refused(Exception):
-    """A response we do not take; raised inside the parser's callbacks."""
-
-
 class Connection(asyncio.Protocol):
     """Made by `dial`, lent out by a `Pool`, and given back by itself at the last byte of a response."""
 
@@ -47,15 +39,10 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._time_is_up)
         self._transport: asyncio.Transport | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._parser = Parser()
         self._response: Response | None = None
         self._drained: asyncio.Future[None] | None = None
         self._ended = False
-        self._head_only = False
-        self._until_end = False
-        self._reusable = True
-        self._surplus = False
-        self._framing_bytes = 0
 
     # Lending
 
@@ -85,13 +72,8 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or self._ended or transport.is_closing():
             return None
-        self._head_only = head_only
-        self._reusable = True
-        self._surplus = self._until_end = False
-        self._framing_bytes = 0
-        if self._parser is None:
-            self._parser = httptools.HttpResponseParser(self)
         response = Response(self)
+        self._parser.expect(response, head_only)
         data = body.data
         if data is None:
             transport.write(head)
@@ -157,34 +139,24 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         response = self._response
-        parser = self._parser
-        if response is None or parser is None:
+        if response is None:
             self.drop()  # nobody asked
             return
         arrived, received = response.arrived, response.received
         try:
-            parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not response.whole:
-                self._fail("the answer was not proper HTTP")
-                return
-            self._surplus = True
+            self._parser.feed(response, data)
+        except Malformed as error:
+            self._fail(str(error))
+            return
         if response.whole:
             self._finish(response)
-            return
-        if response.received != received:
-            response.wake()
-            return
-        self._framing_bytes += len(data)
-        if self._framing_bytes > MAX_HEAD_BYTES:
-            self._fail("the answer's head or framing was too large")
-        elif arrived is not response.arrived:
+        elif response.received != received or response.arrived is not arrived:
             response.wake()
 
     def eof_received(self) -> None:
         self._ended = True
         response = self._response
-        if response is not None and response.arrived and self._until_end and self._said_goodbye():
+        if response is not None and response.arrived and self._parser.until_end and self._said_goodbye():
             response.whole = True
             self._finish(response)
         else:
@@ -206,58 +178,6 @@ class Connection(asyncio.Protocol):
         if self._response is not None:
             self._response.wake()
 
-    # Parser callbacks
-
-    def on_message_begin(self) -> None:
-        if self._response is None or self._response.whole:
-            self._surplus = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        response = self._response
-        if response is None or response.arrived:
-            return  # a trailer, or after the end
-        if len(response.headers) >= MAX_HEAD_FIELDS:
-            raise _Refused
-        response.headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        response, parser = self._response, self._parser
-        if response is None or parser is None or response.whole:
-            return
-        status = parser.get_status_code()
-        if status < 200:
-            if status == 101:
-                raise _Refused  # we never ask for another protocol
-            response.headers.clear()
-            return
-        framed = False
-        for name, value in response.headers:
-            if name == b"transfer-encoding":
-                if value.strip().lower() != b"chunked":
-                    raise _Refused  # its end could not be told
-                framed = True
-            elif name == b"content-length":
-                framed = True
-        bodyless = self._head_only or status in (204, 304)
-        self._until_end = not framed and not bodyless
-        self._reusable = parser.should_keep_alive()
-        response.status = status
-        response.arrived = True
-        if self._head_only:
-            response.whole = True
-            self._parser = None  # it waits for a body that a HEAD does not bring
-
-    def on_body(self, piece: bytes) -> None:
-        response = self._response
-        if response is None or response.whole:
-            self._surplus = True
-        else:
-            response.feed(piece)
-
-    def on_message_complete(self) -> None:
-        if self._response is not None and self._response.arrived:
-            self._response.whole = True
-
     # Ends
 
     def _finish(self, response: Response) -> None:
@@ -265,7 +185,8 @@ class Connection(asyncio.Protocol):
         self._response = None
         paused = response.paused
         response.finish()
-        if self._surplus or unsent or self._until_end or not self._reusable or not self.usable:
+        parser = self._parser
+        if parser.surplus or unsent or parser.until_end or not parser.reusable or not self.usable:
             self.drop()
             return
         if paused:
@@ -291,7 +212,7 @@ class Connection(asyncio.Protocol):
     def _clear(self) -> None:
         self._deadline.close()
         self._response = None
-        self._parser = None
+        self._parser.close()
         self._ended = True
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():

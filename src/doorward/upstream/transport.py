@@ -16,7 +16,7 @@ from pathlib import Path
 from doorward.upstream.addresses import Resolver
 from doorward.upstream.dial import Dialer
 from doorward.upstream.pool import Pool
-from doorward.upstream.port import Incoming, Origin, Outgoing, Transport
+from doorward.upstream.port import Incoming, Origin, Outgoing, Transport, Unreachable
 from doorward.upstream.request import head_of, host_of
 
 
@@ -49,6 +49,8 @@ class HttpTransport:
                 break
             connection.drop()  # it had died before a byte was written: not an attempt (R10)
         del head  # it holds a credential
+        if outgoing.sent is not None:
+            outgoing.sent()
         return await response.arrive(outgoing)
 
     async def close(self) -> None:
@@ -66,6 +68,8 @@ class HttpTransport:
         return sum(pool.resting for pool, _ in self._pools.values())
 
     def _pool(self, origin: Origin) -> tuple[Pool, bytes]:
+        if origin.scheme not in ("http", "https"):
+            raise Unreachable(f"{origin.host}: {origin.scheme} is not a scheme that this transport speaks")
         host = host_of(origin)
         for known, (pool, _) in tuple(self._pools.items()):
             if len(self._pools) >= 1024 and pool.open == 0:

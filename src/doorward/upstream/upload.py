@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 from doorward.core.exchange import Body
@@ -49,8 +49,9 @@ class Upload:
 
     async def _run(self, body: Body) -> None:
         why = ""
+        chunks = body.chunks()
         try:
-            async for chunk in body.chunks():
+            async for chunk in chunks:
                 self._given += len(chunk)
                 if self._given > body.size:
                     break
@@ -58,6 +59,9 @@ class Upload:
                 await self._sink.drained()
         except OSError:
             why = "the spooled request body could not be read"
+        finally:
+            if isinstance(chunks, AsyncGenerator):  # its file is closed now, not when it is collected
+                await chunks.aclose()
         if self.running:
             self.running = False
             if not why and self._given != body.size:
