@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -98,6 +99,27 @@ async def test_after_the_drain_calls_and_streams_are_told() -> None:
         assert b"[DONE]" not in rest
         assert not rest.endswith(b"0\r\n\r\n"), "a stream that was cut never looks whole"
         await asyncio.wait_for(opened.serving, 5)
+
+
+@on_uvloop
+async def test_a_client_that_reads_nothing_does_not_hold_up_the_stop() -> None:
+    async def flood(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"a" * 65536, "more_body": True})
+            await asyncio.sleep(0)
+
+    async with door(flood, drain_s=0.2) as opened:
+        connection = socket.create_connection(("127.0.0.1", opened.port))
+        connection.sendall(GET)
+        await asyncio.sleep(0.3)
+        opened.stop.set()
+        await asyncio.wait_for(opened.serving, 8)
+        connection.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            while connection.recv(1_000_000):
+                pass  # what the kernel still held; then the end, because the connection was dropped
+        connection.close()
 
 
 SERVER = """

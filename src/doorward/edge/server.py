@@ -34,6 +34,8 @@ IDLE_GRACE_S = 1.0
 """How long idle connections outlive the listening socket."""
 CANCEL_GRACE_S = 5.0
 """How long cancelled calls may take to tell their clients and settle."""
+FLUSH_GRACE_S = 1.0
+"""How long the last bytes may take to leave."""
 GC_THRESHOLDS = (50_000, 20, 50)
 """With everything of the start frozen, few objects of a request survive: collecting rarely keeps p99 low."""
 
@@ -198,10 +200,19 @@ class _Server(uvicorn.Server):
                     connection.close_if_idle()
             await asyncio.sleep(0.05)
         await self._cancel_open()
-        for connection in list(connections):
-            connection.transport.close()
+        await self._close_all(connections)
         if not self.force_exit:
             await self.lifespan.shutdown()
+
+    async def _close_all(self, connections: set[Any]) -> None:
+        """What was written may still be read for a moment; a client that reads nothing must not keep the process alive."""
+        for connection in list(connections):
+            connection.transport.close()
+        for _ in range(round(FLUSH_GRACE_S / 0.05)):
+            if connections and not self.force_exit:
+                await asyncio.sleep(0.05)
+        for connection in list(connections):
+            connection.transport.abort()
 
     async def _cancel_open(self) -> None:
         tasks = list(self.server_state.tasks)
