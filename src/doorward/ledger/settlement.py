@@ -93,6 +93,8 @@ def outcome_of(entry: Entry, error: BaseException | None) -> str:
         return "gone"
     if error is not None and not isinstance(error, DoorwardError):
         return "cut"
+    if error is not None and entry.first_byte_s is not None:
+        return "cut"
     if error is not None or (entry.status or 200) >= 400:
         return "failed"
     return "cut" if _is_cut(entry) else "done"
