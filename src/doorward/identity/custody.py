@@ -9,12 +9,21 @@ The policy is chosen at start and by nothing that a request carries.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import ipaddress
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from doorward.core.caller import OPERATOR, Caller
-from doorward.core.errors import DoorwardError, Forbidden, KeyNotConfigured, NotInThisMode, OpenAINotConfigured, Unauthenticated
+from doorward.core.errors import (
+    BadRequest,
+    DoorwardError,
+    Forbidden,
+    KeyNotConfigured,
+    NotInThisMode,
+    OpenAINotConfigured,
+    Unauthenticated,
+)
 
 Custody = Literal["per_user", "admin", "anonymous"]
 
@@ -103,3 +112,34 @@ WITH_LOGIN: tuple[Custody, ...] = ("per_user", "admin")
 ONE_KEY: tuple[Custody, ...] = ("admin", "anonymous")
 """The modes whose calls share one key."""
 OWN_KEYS: tuple[Custody, ...] = ("per_user",)
+
+
+def require_startable(custody: Custody, host: str, *, allow_public: bool, has_spend_cap: bool) -> None:
+    """Custody `anonymous` stands open: only on loopback or by a setting of its own, and only under a cap (R6)."""
+    if POLICIES[custody].login:
+        return
+    if not allow_public and not _is_loopback(host):
+        raise BadRequest(
+            f"Custody anonymous does not listen on {host}: whoever reaches it could spend. "
+            "Listen on 127.0.0.1, or set DOORWARD_ALLOW_PUBLIC_ANONYMOUS=1."
+        )
+    if not has_spend_cap:
+        raise BadRequest("Custody anonymous needs a cap on what everybody together may spend. Set DOORWARD_SPEND_CAP_USD, like 5.")
+
+
+def unreachable(custody: Custody, owners: Iterable[str]) -> str | None:
+    """What a start in this mode says about stored keys that it will not use; `owners`: of accounts with a key."""
+    if POLICIES[custody].users_bring_keys:
+        return None
+    resting = sum(1 for owner in owners if owner != OPERATOR)
+    if not resting:
+        return None
+    keys = "1 user's key rests" if resting == 1 else f"{resting} users' keys rest"
+    return f"{keys}, sealed: custody {custody} uses the operator's accounts alone. They serve again in custody per_user."
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
