@@ -71,7 +71,7 @@ LISTENERS = frozenset(("edge/server.py", "simulator/serve.py"))
 EXCEPTIONS = {
     "upstream/": "the egress itself",
     "store/": "database drivers",
-    "shared/redis.py": "Redis",
+    "shared/redis": "Redis: the files whose name says so",
     "telemetry/": "the trace exporter",
     "apps/tools/": "MCP processes, in a clean environment",
     "apps/tools.py": "MCP processes, in a clean environment",
