@@ -185,6 +185,16 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         openai.read_asks(body)
 
 
+def test_a_body_made_to_fool_the_walk_by_lengths_is_seen_through() -> None:
+    """The lengths of the last `model` and of `x` lead, from the first `model`, to a key inside an object and on to the end."""
+    body = b'{"model":1,"x":777,"model":{"k":1,"x":          12}}'
+    assert [(field.name, body[field.start : field.end]) for field in fields.find(body)] == [
+        ("model", b"1"),
+        ("x", b"777"),
+        ("model", b'{"k":1,"x":          12}'),
+    ]
+
+
 def test_a_large_body_is_quick() -> None:
     body = json.dumps(
         {"model": "m", "messages": [{"role": "user", "content": "words and more " * 400} for _ in range(20)]}
