@@ -195,3 +195,37 @@ async def test_bad_addresses_are_refused(tmp_path: Path, email: str) -> None:
         async with door.signed_in("root@example.com") as root:
             assert error_of(await root.post("/api/v1/users", json={"email": email}), 422)
             assert len(await door.desk.users.list()) == 1
+
+
+async def test_writes_of_other_nouns_get_their_audit_row_and_readings_none(tmp_path: Path) -> None:
+    async with front(tmp_path) as door:
+        await door.user("root@example.com", "admin")
+        async with door.signed_in("root@example.com") as root:
+            before = len(await door.audit_actions())
+            key = await made_key(root)
+            await root.get("/api/v1/me/keys")
+            await root.post(f"/api/v1/me/keys/{key['id']}/revoke")
+            assert error_of(await root.post("/api/v1/me/keys/unknown/revoke"), 404)
+            rows = (await door.desk.audit.page(limit=50))[::-1][before:]
+            assert [(row.action, row.target, row.actor) for row in rows] == [
+                ("POST /api/v1/me/keys", "", "root@example.com"),
+                ("POST /api/v1/me/keys/{key_id}/revoke", key["id"], "root@example.com"),
+            ]
+            verdict = (await root.get("/api/v1/audit/verify")).json()
+            assert verdict["ok"]
+            page = (await root.get("/api/v1/audit?limit=1")).json()
+            assert page["data"][0]["from_addr"] == "127.0.0.1"
+            assert page["next"] == page["data"][0]["number"]
+
+
+async def test_a_session_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    from sqlalchemy import update
+
+    from doorward.store.tables.identity import sessions
+
+    async with front(tmp_path, key_cache_s=0.05) as door:
+        await door.user("ann@example.com")
+        async with door.signed_in("ann@example.com") as ann:
+            async with door.store.writing() as connection:
+                await connection.execute(update(sessions).values(expires_at=1.0))
+            await refused_soon(ann, "/api/v1/me")

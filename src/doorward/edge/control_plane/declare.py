@@ -51,6 +51,11 @@ class Declaration:
     audits_itself: bool
     """Its change and its audit row are one transaction; other writes get a row once they succeeded."""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Changes need `me` or `admin`; model calls and estimates are the ledger's, and too many for a chain."""
+        return self.scope in ("me", "admin") and not self.metered and not self.audits_itself
+
 
 def declared(
     *,
@@ -96,7 +101,7 @@ class Guarded(APIRoute):
                 request.state.caller = await _admitted(parts, request, self.declaration)
             body = await _read_capped(request, self.declaration.body_cap_bytes)
             response = await handler(Request(request.scope, _replay(body, request.receive)))
-            if parts.desk is not None and not self.declaration.audits_itself:
+            if parts.desk is not None and self.declaration.is_recorded:
                 await record(parts.desk.audit, parts.peers, request, self.path, response.status_code)
             return response
 
