@@ -20,14 +20,14 @@ import msgspec
 
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock, SystemClock
-from doorward.core.errors import CostUnbounded, Unavailable
+from doorward.core.errors import Unavailable
 from doorward.core.exchange import Exchange
-from doorward.core.money import Nanos, usd_text
+from doorward.core.money import usd_text
 from doorward.ledger import demand
 from doorward.ledger.alerts import Alerts
 from doorward.ledger.entry import Entry
-from doorward.ledger.held import Held, Share, Worst, exceeded
-from doorward.ledger.holds import Bounds, Hold, hold_for
+from doorward.ledger.held import Held, Share, exceeded
+from doorward.ledger.holds import FREE, Bounds, Hold, hold_for
 from doorward.ledger.leases import Leasing
 from doorward.ledger.pot import LeaseTimes, Pot
 from doorward.providers.prices import Overrides, Prices
@@ -36,7 +36,6 @@ from doorward.providers.tokens import Count, count_input
 from doorward.store.budgets import ALL, BudgetRows, Cap, Period
 from doorward.store.leases import Leases, Refused
 from doorward.store.periods import FOREVER_S, name_at, span
-from doorward.wire import endpoints
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +94,7 @@ class Budgets:
         self._refresh_s = refresh_s
         self._count = count
         self._caps: dict[str, Cap] = {ALL: self._fixed} if self._fixed else {}
+        self._key_caps: dict[str, Cap] = {}
         self._periods: dict[Period, tuple[str, float]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._growing: set[asyncio.Task[Refused | None]] = set()
@@ -111,13 +111,21 @@ class Budgets:
         caps = []
         limits = caller.limits
         if limits.budget_nanos is not None and caller.key_id is not None:
-            caps.append(Cap(f"key:{caller.key_id}", limits.budget_nanos, limits.budget_period or "ever"))
+            caps.append(self._key_cap(caller.key_id, limits.budget_nanos, limits.budget_period or "ever"))
         if self._caps:
             if caller.user_id is not None and (cap := self._caps.get(f"user:{caller.user_id}")) is not None:
                 caps.append(cap)
             if (cap := self._caps.get(ALL)) is not None:
                 caps.append(cap)
         return caps
+
+    def _key_cap(self, key_id: str, nanos: int, period: Period) -> Cap:
+        known = self._key_caps.get(key_id)
+        if known is None or known.nanos != nanos or known.period != period:
+            if len(self._key_caps) > 10_000:
+                self._key_caps.clear()
+            known = self._key_caps[key_id] = Cap(f"key:{key_id}", nanos, period)
+        return known
 
     def pot(self, cap: Cap) -> Pot:
         """The period that a call belongs to is the one in which it is admitted."""
@@ -193,6 +201,13 @@ class Budgets:
         whole cost once: its first share as much as was held there, its last one the rest.
         """
         now = self.clock.monotonic()
+        if len(shares) == per_attempt:
+            for share in shares:
+                lease = share.lease
+                lease.held -= share.nanos
+                lease.total += cost
+                lease.used_at = now
+            return
         for first in range(per_attempt):
             rest = cost
             of_one_budget = shares[first::per_attempt]
@@ -259,28 +274,27 @@ class Budgets:
 
     # -- the worst case
 
-    async def worst_case(self, route: Route, exchange: Exchange) -> tuple[Hold, Worst]:
-        """-> the hold by bounds, and what an exact count would need. Raises `CostUnbounded`."""
-        endpoint = endpoints.match(exchange.method, exchange.path).endpoint
-        if endpoint is None:
-            raise CostUnbounded("The cost of this path has no bound.", param="path")
-        if endpoint.bills == "free":
-            return Hold(Nanos(0), "free"), Worst(None, b"")
-        body = exchange.body.data
-        if body is None:
-            body = b"" if endpoint.form else b"".join([chunk async for chunk in exchange.body.chunks()])
-        asked = demand.read(endpoint.kind, exchange, body, form=endpoint.form)
-        return hold_for(asked, route, self.prices, self.bounds), Worst(asked, body)
+    async def worst_case(self, route: Route, exchange: Exchange) -> Hold:
+        """The hold by bounds. Raises `CostUnbounded`."""
+        return self.bounded(route, exchange, exchange.body.data or await demand.whole(exchange))
 
-    async def counted(self, route: Route, worst: Worst) -> Hold | None:
+    def bounded(self, route: Route, exchange: Exchange, body: bytes) -> Hold:
+        endpoint = demand.endpoint_of(exchange)
+        if endpoint.bills == "free":
+            return FREE
+        asked = demand.read(endpoint.kind, exchange, body, form=endpoint.form)
+        return hold_for(asked, route, self.prices, self.bounds)
+
+    async def counted(self, route: Route, exchange: Exchange, body: bytes) -> Hold | None:
         """The hold by an exact count of the input; `None` when the input cannot be counted exactly."""
-        asked = worst.demand
-        if asked is None or not asked.countable:
+        endpoint = demand.endpoint_of(exchange)
+        asked = demand.read(endpoint.kind, exchange, body, form=endpoint.form)
+        if not asked.countable:
             return None
-        body = msgspec.json.decode(worst.body)
+        decoded = msgspec.json.decode(body)
         most = 0
         for model in {plan.model for plan in route.plans if plan.model is not None}:
-            found = await asyncio.to_thread(self._count, asked.kind, body, model)
+            found = await asyncio.to_thread(self._count, asked.kind, decoded, model)
             if not found.exact:
                 return None
             most = max(most, found.tokens)

@@ -8,7 +8,6 @@ window may be read. Fields that leave the cost open are refused by name.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from doorward.core.errors import CostUnbounded
 from doorward.core.exchange import Exchange
+from doorward.wire.endpoints import Endpoint, match
 
 FORM_IMAGES = 16
 """Most input images of one edit."""
@@ -23,8 +23,7 @@ LEGACY_OUTPUT = 16
 """Tokens that `/v1/completions` writes when the body sets no limit."""
 
 
-@dataclass(slots=True)
-class Demand:
+class Demand(Struct, gc=False):
     """Units that bound one call. `by_reference` names the field whose content is not in the body."""
 
     kind: str
@@ -110,6 +109,20 @@ _decode_responses = msgspec.json.Decoder(_Responses).decode
 _decode_image = msgspec.json.Decoder(_Image).decode
 _decode_items = msgspec.json.Decoder(list[_Item]).decode
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
+
+
+async def whole(exchange: Exchange) -> bytes:
+    """A spooled JSON body; of a spooled form nothing: its fields were read while it came in."""
+    if endpoint_of(exchange).form:
+        return b""
+    return b"".join([chunk async for chunk in exchange.body.chunks()])
+
+
+def endpoint_of(exchange: Exchange) -> Endpoint:
+    found = match(exchange.method, exchange.path).endpoint
+    if found is None:
+        raise CostUnbounded("The cost of this path has no bound.", param="path")
+    return found
 
 
 def read(kind: str, exchange: Exchange, body: bytes, *, form: bool = False) -> Demand:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from doorward.core.errors import BudgetExceeded
 from doorward.core.exchange import Exchange
 from doorward.core.money import Nanos, usd_text
-from doorward.ledger.demand import Demand
+from doorward.ledger.demand import whole
 from doorward.ledger.entry import Entry
 from doorward.ledger.holds import Hold
 from doorward.ledger.ledger import unbroken
@@ -27,21 +28,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True, gc=False):
     """What one call holds on one lease."""
 
     pot: Pot
     lease: Lease
     nanos: int
-
-
-@dataclass(frozen=True, slots=True)
-class Worst:
-    """A demand and the body it was read from."""
-
-    demand: Demand | None
-    body: bytes
 
 
 class Held:
@@ -62,24 +54,26 @@ class Held:
     async def __aenter__(self) -> Held:
         if not self._caps:
             return self
-        hold, worst = await self._budgets.worst_case(self._route, self._exchange)
+        budgets, exchange = self._budgets, self._exchange
+        body = exchange.body.data or await whole(exchange)
+        hold = budgets.bounded(self._route, exchange, body)
         if not hold.nanos:
             return self
-        shares = self._budgets.take(self._budgets.pots(self._caps), hold.nanos)
+        shares = budgets.take(budgets.pots(self._caps), hold.nanos)
         if shares is None:
-            hold, shares = await self._obtain(hold, worst)
+            hold, shares = await self._obtain(hold, body)
         self._hold = hold
         self._keep(shares, hold.nanos)
         self._entry.cover = self.cover
-        self._entry.note("hold", nanos=hold.nanos, how=hold.how, budgets=[cap.subject for cap in self._caps])
+        self._entry.note("hold", nanos=hold.nanos, how=hold.how, budgets=len(shares))
         return self
 
-    async def _obtain(self, hold: Hold, worst: Worst) -> tuple[Hold, list[Share]]:
+    async def _obtain(self, hold: Hold, body: bytes) -> tuple[Hold, list[Share]]:
         budgets, caps = self._budgets, self._caps
         try:
             return hold, await budgets.obtain(lambda: budgets.pots(caps), hold)
         except BudgetExceeded:
-            exact = await budgets.counted(self._route, worst)
+            exact = await budgets.counted(self._route, self._exchange, body)
             if exact is None or exact.nanos >= hold.nanos:
                 raise
         return exact, await budgets.obtain(lambda: budgets.pots(caps), exact)

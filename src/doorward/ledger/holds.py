@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from doorward.core.errors import CostUnbounded
 from doorward.core.money import Nanos
 from doorward.ledger.demand import Demand
 from doorward.providers.model_facts import Facts
 from doorward.providers.price_card import Card, Unpriced
-from doorward.providers.price_table import GRAINS_PER_NANO, nanos_up
+from doorward.providers.price_table import GRAINS_PER_NANO, dearest, nanos_up
 from doorward.providers.prices import FREE_KINDS, FREE_LISTS, Prices, price_list_of
 from doorward.providers.route import Plan, Route
 
@@ -29,6 +31,7 @@ SPEECH_CHARS = 4096
 """Longest text of one speech call."""
 LEAST_AUDIO_BYTES_PER_S = 250
 """A third of Opus's lowest bit rate: a file cannot hold more seconds of speech than its bytes over this."""
+TOKEN_KINDS = frozenset({"chat", "completion", "responses", "embedding"})
 UNPRICED = "is not known, so it cannot be used under a budget. An admin can set it: doorward price set"
 
 
@@ -41,11 +44,13 @@ class Bounds:
     """Nano-dollars for a million tokens of a model whose price is not known; `None`: such calls are refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True, gc=False):
     nanos: Nanos
     how: str
     """One line for "why?"."""
+
+
+FREE = Hold(Nanos(0), "free")
 
 
 def hold_for(demand: Demand, route: Route, prices: Prices, bounds: Bounds, *, counted: int | None = None) -> Hold:
@@ -61,26 +66,18 @@ def hold_for(demand: Demand, route: Route, prices: Prices, bounds: Bounds, *, co
 def _of_plan(demand: Demand, plan: Plan, prices: Prices, bounds: Bounds, counted: int | None) -> Hold:
     price_list = price_list_of(plan.provider)
     if demand.kind in FREE_KINDS or price_list in FREE_LISTS:
-        return Hold(Nanos(0), "free")
+        return FREE
     facts = prices.facts.of(plan.model)
     reading = _Reading(demand, facts, prices, bounds, counted)
-    cards = prices.reachable(price_list, plan.model, demand.service_tier)
-    if not cards:
-        return _assumed(reading, plan, bounds)
     try:
-        grains, how = max(reading.worst(card) for card in cards)
+        grains, how = reading.by_tokens(price_list, plan) if demand.kind in TOKEN_KINDS else reading.by_card(price_list, plan)
     except Unpriced as unknown:
         if bounds.assume_usd_mtok_nanos is None:
-            raise CostUnbounded(f"The price of this call {UNPRICED}. ({unknown})", param="model") from None
-        return _assumed(reading, plan, bounds)
+            raise CostUnbounded(f"The price of {plan.model or 'this call'} {UNPRICED}. ({unknown})", param="model") from None
+        tokens = reading.input_tokens() + reading.output_tokens()
+        assumed = -(-tokens * bounds.assume_usd_mtok_nanos // 1_000_000)
+        return Hold(Nanos(assumed), f"{plan.model}: {tokens} tokens at an assumed price")
     return Hold(Nanos(nanos_up(grains)), f"{plan.model}: {how}")
-
-
-def _assumed(reading: _Reading, plan: Plan, bounds: Bounds) -> Hold:
-    if bounds.assume_usd_mtok_nanos is None:
-        raise CostUnbounded(f"The price of {plan.model or 'this call'} {UNPRICED}.", param="model")
-    tokens = reading.input_tokens() + reading.output_tokens()
-    return Hold(Nanos(-(-tokens * bounds.assume_usd_mtok_nanos // 1_000_000)), f"{plan.model}: {tokens} tokens at an assumed price")
 
 
 class _Reading:
@@ -93,46 +90,68 @@ class _Reading:
         self.bounds = bounds
         self.counted = counted
 
-    def worst(self, card: Card) -> tuple[int, str]:
+    def by_tokens(self, price_list: str, plan: Plan) -> tuple[int, str]:
         """Grains of the dearest bill, and how it comes about. Raises `Unpriced`, `CostUnbounded`."""
+        demand = self.demand
+        writes = demand.kind != "embedding"
+        tariff = self.prices.tariff(
+            price_list,
+            plan.model,
+            demand.service_tier,
+            sound_in=demand.hears,
+            images=demand.images > 0,
+            sound_out=demand.speaks,
+            writes=writes,
+        )
+        if tariff is None:
+            raise Unpriced(f"the price list {price_list!r} does not have it, or not this service tier")
+        searches = self.searches()
+        if searches and not tariff.searches_known:
+            raise Unpriced("it searches the web, and a search has no price")
+        reads, rounds = self.input_tokens(), 1 + self.tool_calls()
+        grains = tariff.request_grains + reads * rounds * dearest(tariff.reads, reads)
+        if demand.tools or searches:
+            grains += GRAINS_PER_NANO * self.tool_fees()
+        if not writes:
+            return grains, f"{reads} tokens in"
+        out = self.output_tokens()
+        return grains + out * dearest(tariff.writes, reads), f"{reads * rounds} tokens in, {out} out"
+
+    def by_card(self, price_list: str, plan: Plan) -> tuple[int, str]:
+        """Images and sound. Raises `Unpriced`, `CostUnbounded`."""
+        cards = self.prices.reachable(price_list, plan.model, self.demand.service_tier)
+        if not cards:
+            raise Unpriced(f"the price list {price_list!r} does not have it, or not this service tier")
+        return max(self._worst(card) for card in cards)
+
+    def _worst(self, card: Card) -> tuple[int, str]:
         demand = self.demand
         if "unread" in card.rates:
             raise Unpriced(f"{card.model} bills units that no answer tells apart")
-        if self.searches() and "web_searches_kcount" not in card.rates:
-            raise Unpriced(f"{card.model} has no price for web searches")
-        fees = GRAINS_PER_NANO * self.tool_fees() + (card.rates["requests_kcount"][0][1] if "requests_kcount" in card.rates else 0)
+        fee = card.rates["requests_kcount"][0][1] if "requests_kcount" in card.rates else 0
         match demand.kind:
             case "image":
-                return fees + self._image(card), f"{demand.n} image(s) of {demand.size or 'any size'}"
+                return fee + self._image(card), f"{demand.n} image(s) of {demand.size or 'any size'}"
             case "speech" if "input_mchars" in card.rates:
                 characters = min(demand.input_bytes, SPEECH_CHARS)
-                return fees + characters * card.rates["input_mchars"][0][1], f"{characters} characters"
+                return fee + characters * card.rates["input_mchars"][0][1], f"{characters} characters"
             case "transcript" if "audio_hours" in card.rates:
                 seconds = -(-demand.input_bytes // LEAST_AUDIO_BYTES_PER_S)
-                return fees + seconds * 1_000_000 * card.rates["audio_hours"][0][1], f"{seconds} s of sound at most"
-            case "chat" | "completion" | "responses" | "embedding" | "speech" | "transcript":
-                return self._tokens(card, fees)
+                return fee + seconds * 1_000_000 * card.rates["audio_hours"][0][1], f"{seconds} s of sound at most"
+            case "speech" | "transcript":
+                reads, out = self.input_tokens(), self.output_tokens()
+                heard = demand.kind == "transcript" and "input_audio_mtok" in card.rates
+                grains = reads * card.dearest_input(reads, sound=heard, images=False)
+                return fee + grains + out * card.dearest_output(reads, sound=False), f"{reads} tokens in, {out} out"
             case _:
                 raise CostUnbounded("The cost of this endpoint has no bound.", param="endpoint")
-
-    def _tokens(self, card: Card, fees: int) -> tuple[int, str]:
-        demand = self.demand
-        reads = self.input_tokens()
-        heard = demand.hears or (demand.kind == "transcript" and "input_audio_mtok" in card.rates)
-        rate = card.dearest_input(reads, sound=heard, images=demand.images > 0)
-        rounds = 1 + self.tool_calls()
-        grains = fees + reads * rounds * rate
-        if demand.kind == "embedding":
-            return grains, f"{reads} tokens in"
-        writes = self.output_tokens()
-        return grains + writes * card.dearest_output(reads, sound=demand.speaks), f"{reads * rounds} tokens in, {writes} out"
 
     def input_tokens(self) -> int:
         """Of one turn. Nothing reads more than the window, whatever the body's size."""
         demand, window = self.demand, self.facts.window
         if demand.kind == "transcript":
             return window if window is not None else demand.input_bytes
-        if demand.by_reference is not None or self.tool_calls():
+        if demand.by_reference is not None or (demand.tools and self.tool_calls()):
             if window is None:
                 raise CostUnbounded(
                     "Input that is not in the body has no bound, because the model's context window is not known.",
@@ -155,6 +174,8 @@ class _Reading:
     def tool_calls(self) -> int:
         """Calls of hosted tools in one response; each is followed by one more turn of the model."""
         demand = self.demand
+        if not demand.tools:
+            return 0
         known = self.prices.facts
         hosted = [tool for tool in demand.tools if tool not in known.local_tools]
         if not hosted:
@@ -170,8 +191,8 @@ class _Reading:
         """Nano-dollars."""
         known = self.prices.facts
         calls = self.tool_calls()
-        dearest = max((known.fee_of(tool) or 0 for tool in self.demand.tools), default=0)
-        return calls * dearest + self.searches() * (known.fee_of("web_search") or 0)
+        fee = max((known.fee_of(tool) or 0 for tool in self.demand.tools), default=0)
+        return calls * fee + self.searches() * (known.fee_of("web_search") or 0)
 
     def searches(self) -> int:
         """Web searches of a chat call: the models for it make one in each."""

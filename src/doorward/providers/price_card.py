@@ -8,8 +8,10 @@ model counts as input. Sound never falls back: text prices are far too low for i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from doorward.core.usage import Usage
 from doorward.providers.price_table import Rate, Rates, at, dearest
@@ -144,6 +146,30 @@ class Card:
             grains for (s, q), grains in self.image_grains.items() if size in (None, "auto", s) and quality in (None, "auto", q)
         ]
         return max(fitting or self.image_grains.values(), default=None)
+
+
+class Tariff(msgspec.Struct, frozen=True, gc=False):
+    """The dearest tokens over several cards: made once for a model, so that a hold costs two multiplications."""
+
+    reads: Rate
+    writes: Rate
+    request_grains: int
+    searches_known: bool
+
+    @classmethod
+    def over(cls, cards: Sequence[Card], *, sound_in: bool, images: bool, sound_out: bool, writes: bool) -> Tariff:
+        """Raises `Unpriced` if any of them lacks a price."""
+        for card in cards:
+            if "unread" in card.rates:
+                raise Unpriced(f"{card.model} bills units that no answer tells apart")
+        starts = sorted({start for card in cards for rate in card.rates.values() for start, _ in rate})
+        asks = [(start, start + 1) for start in starts]
+        return cls(
+            tuple((start, max(card.dearest_input(n, sound=sound_in, images=images) for card in cards)) for start, n in asks),
+            tuple((start, max(card.dearest_output(n, sound=sound_out) for card in cards)) for start, n in asks) if writes else (),
+            max(card.rates["requests_kcount"][0][1] if "requests_kcount" in card.rates else 0 for card in cards),
+            all("web_searches_kcount" in card.rates for card in cards),
+        )
 
 
 WORDS = {

@@ -17,7 +17,7 @@ from doorward.core.errors import BadRequest, Unprocessable
 from doorward.core.money import Nanos
 from doorward.core.usage import Usage
 from doorward.providers.model_facts import ModelFacts
-from doorward.providers.price_card import Card, Unpriced
+from doorward.providers.price_card import Card, Tariff, Unpriced
 from doorward.providers.price_table import PER, Model, PriceTable, Rate, grains_of, nanos, rate_of, usd_of_grains
 from doorward.providers.provider import Provider
 
@@ -108,6 +108,7 @@ class Prices:
         self._stored: list[Override] = []
         self._cards: dict[tuple[str, str, str | None], Card | None] = {}
         self._reach: dict[tuple[str, str | None, str | None], list[Card]] = {}
+        self._tariffs: dict[tuple[str, str | None, str | None, bool, bool, bool, bool], Tariff | None] = {}
         self._minute = -1
         self._images: dict[str, dict[tuple[str, str], int]] = {
             model: {key: grains_of(usd, 1) for key, usd in rows.items()} for model, rows in facts.image_usd.items()
@@ -174,6 +175,7 @@ class Prices:
     def _forget(self) -> None:
         self._cards.clear()
         self._reach.clear()
+        self._tariffs.clear()
 
     def _card(self, price_list: str, model: str, tier: str | None) -> Card | None:
         name = model.lower()
@@ -230,6 +232,28 @@ class Prices:
                 self._reach.clear()
             self._reach[wanted] = self._reachable(price_list, model, asked_tier)
         return self._reach[wanted]
+
+    def tariff(
+        self,
+        price_list: str,
+        model: str | None,
+        asked_tier: str | None,
+        *,
+        sound_in: bool,
+        images: bool,
+        sound_out: bool,
+        writes: bool,
+    ) -> Tariff | None:
+        """Dearest tokens over every tier that a request may reach; `None`: not listed. Raises `Unpriced`."""
+        self._freshen()
+        wanted = (price_list, model, asked_tier, sound_in, images, sound_out, writes)
+        if wanted not in self._tariffs:
+            cards = self.reachable(price_list, model, asked_tier)
+            if len(self._tariffs) > _REMEMBERED:
+                self._tariffs.clear()
+            made = Tariff.over(cards, sound_in=sound_in, images=images, sound_out=sound_out, writes=writes) if cards else None
+            self._tariffs[wanted] = made
+        return self._tariffs[wanted]
 
     def _reachable(self, price_list: str, model: str | None, asked_tier: str | None) -> list[Card]:
         standard = self.card(price_list, model)
