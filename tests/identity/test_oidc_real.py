@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -29,9 +30,14 @@ async def installed() -> None:
         required("npm")
     assert npm is not None
     command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    running = await asyncio.create_subprocess_exec(*command, cwd=SERVER, stdout=asyncio.subprocess.DEVNULL)
-    if await running.wait() != 0:
-        required("oidc-provider")
+    with (SERVER / "package.json").open() as turn:
+        await asyncio.to_thread(fcntl.flock, turn, fcntl.LOCK_EX)  # test processes run side by side
+        if (SERVER / "node_modules" / "oidc-provider").exists():
+            return
+        quiet = asyncio.subprocess.DEVNULL
+        running = await asyncio.create_subprocess_exec(*command, cwd=SERVER, stdout=quiet, stderr=quiet)
+        if await running.wait() != 0:
+            required("oidc-provider")
 
 
 @contextlib.asynccontextmanager
