@@ -75,7 +75,7 @@ def _table(rows: Sequence[UsageRow], trends: dict[str, list[int]], by: By) -> Ta
             f"{row.calls:,}",
             f"{row.input_tokens:,}",
             f"{row.output_tokens:,}",
-            f"${usd_of_nanos(row.cost_nanos):.4f}",
+            "< $0.0001" if 0 < row.cost_nanos < 100_000 else f"${usd_of_nanos(row.cost_nanos):.4f}",
             str(row.unknown_cost_calls or "-"),
             bar(row.cost_nanos, most) if by == "day" else spark(trends.get(row.name, [])[-SPARK_DAYS:]),
         )
