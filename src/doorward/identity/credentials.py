@@ -12,11 +12,9 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from doorward.core.caller import Caller, KeyLimits, Role, Scope
+from doorward.core.caller import Caller
 from doorward.core.client_key import parse
 from doorward.core.clock import Clock
 from doorward.core.errors import BadRequest, InvalidApiKey, Unauthenticated
@@ -24,69 +22,11 @@ from doorward.core.exchange import Headers
 from doorward.identity.carriers import USE, cookie, presented_key
 from doorward.identity.custody import POLICIES, SIGN_IN, Custody, anonymous_caller, draws_on, user_owner
 from doorward.identity.fresh import DATABASE_AWAY, Fresh
+from doorward.identity.ports import KeyRow, KeyRows, SessionReader, Watcher
 
 TOUCH_EVERY_S = 5.0
 
 log = logging.getLogger("doorward.identity")
-
-
-class KeyRow(Protocol):
-    """What a stored client key says. Times are unix seconds."""
-
-    @property
-    def public_id(self) -> str: ...
-    @property
-    def digest(self) -> bytes: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def owner_user_id(self) -> str | None: ...
-    @property
-    def owner_role(self) -> Role | None:
-        """The owner's role now; `None`: no owner, or the user is gone."""
-
-    @property
-    def share_as(self) -> str | None: ...
-    @property
-    def scopes(self) -> Collection[Scope]: ...
-    @property
-    def models(self) -> tuple[str, ...] | None: ...
-    @property
-    def adapters(self) -> tuple[str, ...] | None: ...
-    @property
-    def limits(self) -> KeyLimits: ...
-    @property
-    def expires_at(self) -> float | None: ...
-    @property
-    def revoked_at(self) -> float | None: ...
-
-
-class KeyRows(Protocol):
-    """The part of `store.client_keys.ClientKeys` that is needed here."""
-
-    async def by_public_id(self, public_id: str, /) -> KeyRow | None: ...
-    async def touch_many(self, used_at: Mapping[str, float], /) -> None: ...
-
-
-class SessionReader(Protocol):
-    """The part of `identity.sessions.Sessions` that is needed here."""
-
-    @property
-    def cookie_name(self) -> bytes: ...
-    async def caller(self, token: bytes) -> Caller | None:
-        """Who is signed in by this cookie; `None`: nobody, or no longer."""
-
-    async def caller_by_id(self, session_id: str) -> Caller | None:
-        """The same by the session's id, for streams that are already open."""
-
-    async def flush(self) -> None:
-        """Write when each session was last seen."""
-
-
-class Watcher(Protocol):
-    """Told of every use of a key; raises alarms (audit.unusual)."""
-
-    def saw(self, caller: Caller, from_addr: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
