@@ -113,21 +113,27 @@ class Failover:
         answering = self._rescue.through(call) if route.rescue and exchange.asks.stream else Answering(self, call)
         return self._gate.through(answering) if route.has_fallback and exchange.asks.stream else answering
 
-    def following(self, call: Call) -> Step | None:
-        return call.trip.next(self._health, self._balance, self._budget)
-
-    async def wait(self, step: Step, call: Call) -> None:
+    async def following(self, call: Call) -> Step | None:
+        """The next attempt when its time has come, or `None`: none is left, or there is no money for one more."""
+        step = call.trip.next(self._health, self._balance, self._budget)
+        if step is None:
+            return None
+        entry = call.entry
+        maybe_billed = sum(attempt.state is AttemptState.AMBIGUOUS for attempt in entry.attempts)
+        if maybe_billed and entry.cover is not None and not await entry.cover(maybe_billed):
+            entry.note("no_money", after=maybe_billed)
+            return None
         if step.wait_s > 0:
             call.trip.waited_s += step.wait_s
-            call.entry.note("wait", s=round(step.wait_s, 3), provider=step.plan.provider.id)
+            entry.note("wait", s=round(step.wait_s, 3), provider=step.plan.provider.id)
             await asyncio.sleep(step.wait_s)
+        return step
 
     async def start(self, call: Call) -> Started | Refused:
         """Attempts until one starts or none may follow."""
         refused: Refused | None = None
         trip = call.trip
-        while (step := self.following(call)) is not None:
-            await self.wait(step, call)
+        while (step := await self.following(call)) is not None:
             outcome = await self.attempt(step.plan, call, call.exchange)
             if isinstance(outcome, Started):
                 return outcome

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from doorward.core.caller import NO_LIMITS, Caller, KeyLimits
 from doorward.core.errors import ConcurrencyExceeded, DoorwardError, LimitExceeded, TokensExceeded
-from doorward.core.exchange import Exchange, Header
+from doorward.core.exchange import Exchange, Header, Reply
 from doorward.ledger.entry import Entry
 from doorward.shared.counters import Counters, Level, Limit, Taken, Want
 
@@ -109,10 +109,17 @@ class Slot:
             used = sum(a.usage.input_tokens + a.usage.output_tokens for a in self._entry.attempts if a.usage is not None)
             await asyncio.shield(self._of.settle(self._limits, self._held, used, self._seat))
 
-    def show(self, headers: list[Header]) -> list[Header]:
-        """OpenAI's `x-ratelimit-*`: ours where the key has limits, in place of the upstream's."""
-        if not self._levels:
-            return headers
+    def show(self, reply: Reply) -> Reply:
+        """OpenAI's `x-ratelimit-*`: ours where the key has limits, in place of the upstream's; and what we did."""
+        headers = reply.headers
+        if self._levels:
+            headers = [item for item in headers if not item[0].startswith(b"x-ratelimit-")] + self._ours()
+        attempts = len(self._entry.attempts)
+        headers = [*headers, (b"x-doorward-cache", self._entry.cache.encode()), (b"x-doorward-attempts", b"%d" % attempts)]
+        reply.headers = headers
+        return reply
+
+    def _ours(self) -> list[Header]:
         ours: list[Header] = []
         for kind, word in (("requests", b"requests"), ("tokens", b"tokens")):
             levels = [level for level in self._levels if level.limit.kind == kind]
@@ -123,7 +130,7 @@ class Slot:
                     (b"x-ratelimit-remaining-" + word, b"%d" % tightest.remaining),
                     (b"x-ratelimit-reset-" + word, duration(tightest.reset_s)),
                 ]
-        return [item for item in headers if not item[0].startswith(b"x-ratelimit-")] + ours
+        return ours
 
 
 def duration(seconds: float) -> bytes:

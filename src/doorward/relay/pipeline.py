@@ -18,7 +18,9 @@ from doorward.relay.failover import Failover
 from doorward.relay.limits import Limits
 from doorward.relay.listing import FileList
 from doorward.relay.models import ModelList
+from doorward.relay.response_cache import ResponseCache
 from doorward.relay.router import Router
+from doorward.relay.shared_calls import SharedCalls
 from doorward.wire.endpoints import Endpoint
 
 
@@ -28,6 +30,8 @@ class Pipeline:
     ledger: Ledger
     limits: Limits
     budgets: Budgets
+    response_cache: ResponseCache
+    shared_calls: SharedCalls
     failover: Failover
     ownership: Ownership
     binding: Binding
@@ -56,9 +60,18 @@ class Pipeline:
                     return
                 bound = await self.ownership.bound(caller, (*ids.values(), *exchange.asks.object_ids))
                 route = entry.route = self.router.resolve(exchange, caller, endpoint, bound)
-                async with (
-                    self.budgets.hold(caller, route, exchange, entry),
-                    self.failover.open(route, exchange, endpoint, entry) as reply,
-                ):
-                    reply.headers = slot.show(reply.headers)
-                    yield self.binding.through(reply, exchange, caller, endpoint, entry)
+                key = self.response_cache.key(caller, exchange, endpoint, route)
+                if (cached := await self.response_cache.find(caller, key, exchange, entry)) is not None:
+                    yield slot.show(cached)
+                    return
+                sharing = self.shared_calls.through(exchange, caller, entry, key)
+                async with sharing as joined:
+                    if joined is not None:
+                        yield slot.show(joined)
+                        return
+                    async with (
+                        self.budgets.hold(caller, route, exchange, entry),
+                        self.failover.open(route, exchange, endpoint, entry) as reply,
+                    ):
+                        bound_reply = self.binding.through(reply, exchange, caller, endpoint, entry)
+                        yield slot.show(sharing.tee(self.response_cache.record(bound_reply, caller, key)))

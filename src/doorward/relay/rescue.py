@@ -74,8 +74,7 @@ class Rescue:
     ) -> AsyncIterator[bytes]:
         """The rest of the answer, from another attempt. Raises `died` when there is none."""
         failover = self._failover
-        while (step := failover.following(call)) is not None:
-            await failover.wait(step, call)
+        while (step := await failover.following(call)) is not None:
             plan = step.plan
             prefilled = self._prefilled(plan, call, told)
             if prefilled is not None:

@@ -1,1 +1,17 @@
-"""What routes and limits keep."""
+"""What the relay remembers of calls that may be asked for twice."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Double, Table, Text, false
+
+from doorward.store.tables.columns import metadata
+
+idempotent_calls = Table(
+    "idempotent_calls",
+    metadata,
+    # a hash of owner and `Idempotency-Key`; the sealed answer lies under `shared_call:<name>`
+    Column("name", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("is_done", Boolean, nullable=False, server_default=false()),
+    Column("expires_at", Double, nullable=False, index=True),
+)

@@ -13,6 +13,14 @@ down_revision = "0003"
 
 def upgrade() -> None:
     _budgets()
+    op.create_table(
+        "idempotent_calls",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("is_done", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("expires_at", sa.Double, nullable=False),
+    )
+    op.create_index(op.f("ix_idempotent_calls_expires_at"), "idempotent_calls", ["expires_at"])
 
 
 def _budgets() -> None:
