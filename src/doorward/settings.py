@@ -5,16 +5,27 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 
 def _alias(*names: str) -> AliasChoices:
     return AliasChoices(*names)
+
+
+FROM_FILE = "from_file"
+"""Argument of `Settings` with what the YAML file's `kind: Doorward` documents say, by setting."""
+
+
+def environment() -> Mapping[str, str]:
+    """The process's own, where adapters look their variables up."""
+    return os.environ
 
 
 class Settings(BaseSettings):
@@ -39,6 +50,10 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(512 * 2**20, ge=1024, description="Largest multipart or binary request body in bytes.")
     spool_bytes: int = Field(2**20, ge=1024, description="Request bodies over this size in bytes are spooled to an unlinked file.")
     drain_s: float = Field(30.0, ge=0, description="On SIGTERM, open calls may finish for this many seconds.")
+
+    # Files of the operator's
+    config: Path | None = Field(None, description="YAML file with settings and adapters; flag `--config`.")
+    adapters: Path | None = Field(None, description="A second YAML file with adapters.")
 
     # State
     data_dir: Path = Field(Path("./doorward-data"), description="Directory of database, journal and master key.")
@@ -104,6 +119,11 @@ class Settings(BaseSettings):
     )
     total_s: float = Field(3600.0, gt=0, description="For a whole call, in seconds.")
 
+    # Response cache
+    cache: bool = Field(False, description="Answer identical `/v1` calls of one owner from the cache.")
+    cache_ttl_s: float = Field(3600.0, gt=0, description="How long a cached answer is given again, in seconds.")
+    cache_bytes: int = Field(64 * 2**20, ge=0, description="Memory for cached answers in this process, in bytes.")
+
     # Money
     spend_cap_usd: Decimal | None = Field(None, ge=0, description="Cap for everything together, in dollars; `anonymous` needs it.")
     price_overrides: dict[str, dict[str, Decimal]] = Field(
@@ -126,6 +146,20 @@ class Settings(BaseSettings):
         if value is not None and not value.get_secret_value().strip():
             raise ValueError("is set but empty: set a value or remove the variable")
         return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then `.env`, then what the YAML file says (`FROM_FILE`, read by `adapters.written`)."""
+        given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        written = given.pop(FROM_FILE, {})
+        return init_settings, env_settings, dotenv_settings, InitSettingsSource(settings_cls, written)
 
     @property
     def url(self) -> str:

@@ -25,10 +25,19 @@ log = structlog.get_logger("doorward.probes")
 
 
 class Probes:
-    def __init__(self, checks: Mapping[str, Check], draining: Callable[[], bool], *, limit_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        draining: Callable[[], bool],
+        *,
+        limit_s: float = 2.0,
+        notes: Callable[[], dict[str, str]] = dict,
+    ) -> None:
+        """`notes`: what is not as it should be and yet no reason to send calls elsewhere; fixed sentences of ours, too."""
         self._checks = dict(checks)
         self._draining = draining
         self._limit_s = limit_s
+        self._notes = notes
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         request_id: str = scope["doorward.request_id"]
@@ -58,7 +67,10 @@ class Probes:
             return 503, {"status": "draining", "checks": {}}
         results = dict(zip(self._checks, await asyncio.gather(*map(self._run, self._checks)), strict=True))
         well = all(result == "ok" for result in results.values())
-        return (200, {"status": "ready", "checks": results}) if well else (503, {"status": "not_ready", "checks": results})
+        shape: dict[str, Any] = {"status": "ready" if well else "not_ready", "checks": results}
+        if notes := self._notes():
+            shape["notes"] = notes
+        return (200 if well else 503), shape
 
     async def _run(self, name: str) -> str:
         try:
