@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.counts import count
 from tests.ledger.purse import prices, rows
 
 from doorward.core.errors import BudgetExceeded, Unavailable
@@ -30,6 +31,7 @@ PRICES = prices()
 SLOW = LeaseTimes(ask=0.0, refused=0.0, flush=0.0)
 
 steps = st.one_of(
+    st.tuples(st.just("hold"), st.integers(0, PROCESSES - 1), st.sampled_from([400, 250, 120, 7, 1])),
     st.tuples(st.just("hold"), st.integers(0, PROCESSES - 1), st.integers(1, 400)),
     st.tuples(st.just("settle"), st.integers(0, PROCESSES - 1), st.integers(0, 400)),
     st.tuples(st.just("report"), st.integers(0, PROCESSES - 1), st.just(0)),
@@ -121,14 +123,19 @@ async def run(done: list[tuple[str, int, int]], migrated: Path) -> None:
                 await store.close()
 
 
-@given(done=st.lists(steps, max_size=25))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(done=st.lists(steps, min_size=6, max_size=25))
+@settings(
+    max_examples=count("interleavings of leases", small=30, full=1000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_no_interleaving_passes_the_cap_or_leaves_anything_reserved(migrated: Path, done: list[tuple[str, int, int]]) -> None:
     asyncio.run(run(done, migrated))
 
 
 def test_the_interleavings_that_were_once_wrong(migrated: Path) -> None:
-    """A lease that expires with a call open, one that expires idle, one that grows again after it."""
+    """More holds than money, a lease that expires with a call open, one that expires idle, one that grows again after it."""
+    asyncio.run(run([("hold", 0, 400), ("hold", 1, 400), ("hold", 2, 400)], migrated))
     asyncio.run(run([("hold", 0, 300), ("expire", 0, 0), ("hold", 0, 300), ("settle", 0, 100), ("report", 0, 0)], migrated))
     asyncio.run(run([("hold", 0, 10), ("settle", 0, 5), ("expire", 0, 0), ("home", 1, 0), ("hold", 1, 400)], migrated))
     asyncio.run(run([("hold", 0, 400), ("hold", 1, 400), ("expire", 1, 0), ("settle", 1, 0), ("hold", 2, 400)], migrated))
