@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvloop
+from tests.counts import FULL
 
 from doorward.edge.server import Limits, serve
 
@@ -23,9 +24,15 @@ def on_uvloop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     @functools.wraps(test)
     def run(*arguments: Any, **named: Any) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(test(*arguments, **named))
+            # pytest's own timeout is a signal, which does not interrupt this loop.
+            runner.run(_bounded(test(*arguments, **named)))
 
     return run
+
+
+async def _bounded(test: Awaitable[None]) -> None:
+    async with asyncio.timeout(900 if FULL else 30):
+        await test
 
 
 @dataclass
