@@ -81,13 +81,11 @@ class Proxy:
                 if metering.api_path is not None:
                     as_api = replace(exchange, path=metering.api_path)
                     async with self._budgets.hold(caller, route, as_api, entry), self._answering(call, entry) as reply:
-                        reply.headers = slot.show(reply.headers)
-                        yield reply
+                        yield slot.show(reply)
                     return
                 self._refuse_unpriced(call, caller)
                 async with self._answering(call, entry) as reply:
-                    reply.headers = slot.show(reply.headers)
-                    yield reply
+                    yield slot.show(reply)
 
     def _refuse_unpriced(self, call: Call, caller: Caller) -> None:
         if call.metering.endpoint.bills == "unknown" and self._budgets.caps_of(caller):
