@@ -9,16 +9,19 @@ import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from doorward import __version__
+from doorward.adapters.watch import Adapters
 from doorward.core.caller import OPERATOR
 from doorward.core.clock import SystemClock
 from doorward.core.errors import Unavailable
 from doorward.core.money import nanos_of_usd
 from doorward.core.secret import Secret
+from doorward.edge.adapters import PAGE_DOOR, PROGRAM_DOOR, AdapterDoor
+from doorward.edge.client_js import ClientFiles
 from doorward.edge.control_plane.money import Money
 from doorward.edge.control_plane.parts import Parts
 from doorward.edge.control_plane.plane import control_plane
@@ -33,6 +36,7 @@ from doorward.edge.server import serve
 from doorward.edge.trial import Trial
 from doorward.identity.credentials import Credentials
 from doorward.identity.custody import no_account
+from doorward.identity.site import Site
 from doorward.ledger.alerts import Alerts
 from doorward.ledger.budgets import Budgets
 from doorward.ledger.estimates import Estimates
@@ -50,16 +54,23 @@ from doorward.relay.balance import Balance
 from doorward.relay.binding import Binding
 from doorward.relay.catalogue import Catalogue
 from doorward.relay.failover import Failover
+from doorward.relay.idempotency import Idempotency
 from doorward.relay.limits import Limits
 from doorward.relay.listing import FileList
 from doorward.relay.meter import Meter
+from doorward.relay.metering import Meterings
 from doorward.relay.model_fetch import ModelFetch
 from doorward.relay.models import ModelList
 from doorward.relay.pipeline import Pipeline
+from doorward.relay.proxy import Proxy
+from doorward.relay.response_cache import ResponseCache
 from doorward.relay.router import Router
-from doorward.settings import Settings
+from doorward.relay.shared_calls import SharedCalls
+from doorward.settings import Settings, environment
+from doorward.shared.cache import Cache
 from doorward.shared.counters import Counters
 from doorward.shared.memory import MemoryCounters
+from doorward.shared.memory_cache import MemoryCache
 from doorward.simulator.app import Simulator
 from doorward.simulator.faults import Behaviour
 from doorward.simulator.in_process import SimulatorTransport
@@ -82,6 +93,9 @@ from doorward.upstream.webhooks import Webhooks
 from doorward.vault.no_dumps import forbid_dumps
 from doorward.vault.opening import open_vault
 from doorward.vault.vault import Vault
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 log = structlog.get_logger("doorward.app")
 
@@ -159,20 +173,23 @@ class App:
         sender = Sender(transports, UpstreamCredentials(vault), clock)
         router = Router(self.catalogue.now, lambda caller: no_account(settings.custody, caller), self._time_limits())
         health = self.health = Health(clock, BreakerLimits(open_s=settings.breaker_open_s, most_open_s=2 * settings.breaker_open_s))
-        failover = Failover(
-            sender, Balance(health), health, Meter(prices, clock), prices.facts, clock, retry_wait_s=settings.retry_wait_s
-        )
+        meter = Meter(prices, clock)
+        failover = Failover(sender, Balance(health), health, meter, prices.facts, clock, retry_wait_s=settings.retry_wait_s)
         self.budgets = self._budgets(prices, transport)
         await self.budgets.start()
         self._closing.push_async_callback(self.budgets.stop)
         limits = Limits(self._counters())
         self._keep_running(limits.run(), "seats")
         fetch = ModelFetch(sender, clock)
+        idempotency = Idempotency(self.store, vault, running_s=settings.total_s + settings.retry_wait_s)
+        self._keep_running(idempotency.run(), "kept answers")
         self.pipeline = Pipeline(
             router=router,
             ledger=self.ledger,
             limits=limits,
             budgets=self.budgets,
+            response_cache=ResponseCache(self._cache(), on=settings.cache, ttl_s=settings.cache_ttl_s),
+            shared_calls=SharedCalls(idempotency),
             failover=failover,
             ownership=ownership,
             binding=Binding(ownership),
@@ -180,10 +197,27 @@ class App:
             files=FileList(ownership, router, failover),
         )
 
+        # Adapters: any HTTP API behind the same door
+        self.adapters = self._adapters_in_force()
+        self._keep_running(self.adapters.run(), "adapters")
+        proxy = Proxy(
+            transport,
+            self.ledger,
+            limits,
+            self.budgets,
+            meter,
+            clock,
+            allow_private=settings.allow_private_upstreams,
+            retry_wait_s=settings.retry_wait_s,
+        )
+
         # The front doors
         peers = Peers(settings.trusted_proxies)
         bodies = BodyLimits(settings.max_json_bytes, settings.max_file_bytes, settings.spool_bytes, settings.data_dir / "spool")
         data_plane = DataPlane(self.pipeline, self.credentials, peers, bodies, clock)
+        site = Site.of(settings.public_url, settings.port)
+        meterings = Meterings(self.catalogue.now)
+        adapter_door = AdapterDoor(self.adapters, proxy, meterings, self.credentials, peers, site, bodies, clock)
         parts = Parts(
             providers=self.providers,
             accounts=accounts,
@@ -200,9 +234,18 @@ class App:
             money=Money(treasury := self._treasury(), self.budgets, Estimates(self.budgets, treasury, self.pipeline.route)),
             allow_private=settings.allow_private_upstreams,
         )
-        probes = Probes({"database": self._database_answers, "catalogue": self._catalogue_loaded}, lambda: self.draining)
+        checks = {"database": self._database_answers, "catalogue": self._catalogue_loaded}
+        probes = Probes(checks, lambda: self.draining, notes=self._notes)
         self.asgi = Root(
-            [("/v1/", data_plane), ("/api/v1", control_plane(parts)), ("/healthz", probes), ("/readyz", probes)],
+            [
+                ("/v1/", data_plane),
+                (PROGRAM_DOOR, adapter_door),
+                (PAGE_DOOR, adapter_door),
+                ("/api/v1", control_plane(parts)),
+                ("/client.", ClientFiles()),
+                ("/healthz", probes),
+                ("/readyz", probes),
+            ],
             self._nothing,
             self._nothing,
         )
@@ -282,16 +325,41 @@ class App:
     def _counters(self) -> Counters:
         if self.settings.redis_url is None:
             return MemoryCounters(self.clock)
-        # Imported here: the client of a service that most installations do not run
-        from doorward.shared.redis import RedisCounters, connect
+        from doorward.shared.redis import RedisCounters
 
-        redis = connect(self.settings.redis_url)
+        return RedisCounters(self._redis(self.settings.redis_url), self.clock)
+
+    def _cache(self) -> Cache:
+        if self.settings.redis_url is None:
+            return MemoryCache(self.clock, self.settings.cache_bytes)
+        from doorward.shared.redis_cache import RedisCache
+
+        return RedisCache(self._redis(self.settings.redis_url), self.clock)
+
+    def _redis(self, url: str) -> Redis:
+        # Imported where it is used: the client of a service that most installations do not run
+        from doorward.shared.redis import connect
+
+        redis = connect(url)
         self._closing.push_async_callback(redis.aclose)
-        return RedisCounters(redis, self.clock)
+        return redis
 
     def _time_limits(self) -> TimeLimits:
         s = self.settings
         return TimeLimits(s.connect_s, s.first_event_streamed_s, s.first_event_whole_s, s.idle_s, s.total_s)
+
+    def _adapters_in_force(self) -> Adapters:
+        """Raises `BadRequest` with every problem of the files."""
+        settings = self.settings
+        files = [file for file in (settings.config, settings.adapters) if file is not None]
+        adapters = Adapters(files, environment(), allow_private=settings.allow_private_upstreams)
+        adapters.start()
+        return adapters
+
+    def _notes(self) -> dict[str, str]:
+        if not self.adapters.problems:
+            return {}
+        return {"config": "the file was changed and has errors; what was read before is in force; the log has the lines"}
 
     def _keep_running(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
