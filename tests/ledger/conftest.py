@@ -131,7 +131,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture()
+@pytest.fixture
 def fresh_sqlite(migrated: Path, tmp_path: Path) -> str:
     import shutil
 

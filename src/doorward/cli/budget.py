@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, TypeVar
 
 import typer
 
-from doorward.cli import config
-from doorward.cli.outcome import WRONG_USE, Failure, Outcome, Table
+from doorward.cli import config, given
+from doorward.cli.outcome import Outcome, Table
 from doorward.cli.tree import Verb, noun
 from doorward.core.clock import SystemClock
 from doorward.core.money import nanos_of_usd, usd_text
@@ -39,23 +38,6 @@ def with_treasury(work: Callable[[Treasury], Awaitable[T]]) -> T:
             await store.close()
 
     return asyncio.run(whole())
-
-
-def dollars(text: str, option: str) -> Decimal:
-    """Raises a `Failure` that names the option."""
-    try:
-        amount = Decimal(text.lstrip("$"))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
-        raise Failure(
-            f"{option} is no amount",
-            "It is dollars, 0 or more, like 25 or 0.5.",
-            f"for example {option} 25",
-            "wrong_use",
-            WRONG_USE,
-        )
-    return amount
 
 
 @app.command("list", cls=Verb)
@@ -86,7 +68,7 @@ def set_(
     doorward budget set all --usd 500 --period month
     doorward budget set user:ann@example.com --usd 20
     """
-    cap = dollars(usd, "--usd")
+    cap = given.dollars(usd, "--usd")
 
     async def work(treasury: Treasury) -> Outcome:
         state = await treasury.set_budget(subject, cap, period)

@@ -6,11 +6,15 @@ import getpass
 import re
 import sys
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from doorward.cli.outcome import WRONG_USE, Failure
+from doorward.core.money import nanos_of_usd
 from doorward.core.secret import Secret
 
 MAX_STDIN_BYTES = 16 * 1024
+MOST_USD = 10**7
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -100,3 +104,33 @@ def name(text: str, option: str) -> str:
             WRONG_USE,
         )
     return text
+
+
+def dollars(text: str, option: str) -> Decimal:
+    """`25`, `0.5`, `$3` -> an exact amount, 0 or more."""
+    try:
+        amount = Decimal(text.removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount <= MOST_USD:
+        raise Failure(
+            f"{option} is no amount",
+            f"It is dollars, from 0 to {MOST_USD:,}, like 25 or 0.5.",
+            f"for example {option} 25",
+            "wrong_use",
+            WRONG_USE,
+        )
+    return amount
+
+
+def budget(usd: str | None, period: str) -> dict[str, Any]:
+    """`--budget-usd` and `--budget-period` -> the fields of `KeyLimits`; without an amount there is no budget."""
+    if period not in ("day", "month", "ever"):
+        raise Failure(
+            "--budget-period is not accepted",
+            "There are: day, month, ever.",
+            "for example --budget-period month",
+            "wrong_use",
+            WRONG_USE,
+        )
+    return {} if usd is None else {"budget_nanos": nanos_of_usd(dollars(usd, "--budget-usd")), "budget_period": period}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from doorward.cli.outcome import WRONG_USE, Failure, Outcome, Table
 from doorward.cli.tree import Verb, noun
 from doorward.cli.user import owner_of
 from doorward.cli.when import date
-from doorward.core.caller import Scope
+from doorward.core.caller import NO_LIMITS, Scope
 from doorward.edge import provider_form
 from doorward.edge.keysmith import ALL_SCOPES, Wish
 from doorward.store.client_keys import KeyFields, KeyRow
@@ -34,6 +35,8 @@ def create(
     models: Annotated[str | None, typer.Option("--models", metavar="LIST", help="Models it may use, like 'gpt-4o,o3*'.")] = None,
     expires: Annotated[str | None, typer.Option("--expires", metavar="SPAN", help="When it ends, like 30d.")] = None,
     owner: Annotated[str | None, typer.Option("--owner", metavar="EMAIL", help="The user whose key it is.")] = None,
+    budget_usd: Annotated[str | None, typer.Option("--budget-usd", metavar="X", help="Dollars it may spend a period.")] = None,
+    budget_period: Annotated[str, typer.Option("--budget-period", metavar="WORD", help="day, month or ever.")] = "month",
 ) -> Outcome:
     """Make a client key. It draws on the operator's accounts; with --owner it stands for that user.
 
@@ -41,7 +44,9 @@ def create(
     doorward key create --label first
     doorward key create --label ci --models 'gpt-4o-mini' --expires 30d
     doorward key create --label laptop --owner ann@example.com
+    doorward key create --label trial --budget-usd 5 --budget-period month
     """
+    limits = replace(NO_LIMITS, **given.budget(budget_usd, budget_period))
 
     async def work(house: House) -> Outcome:
         scopes = ALL_SCOPES if admin else _scopes(scope)
@@ -61,6 +66,7 @@ def create(
                 models=None if models is None else _models(models),
                 expires_at=None if expires is None else time.time() + given.span_s(expires, "--expires"),
                 owner_user_id=None if owner is None else await owner_of(house, owner, scopes),
+                limits=limits,
             ),
             ALL_SCOPES,
         )

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from doorward.cli.budget import dollars, with_treasury
+from doorward.cli import given
+from doorward.cli.budget import with_treasury
 from doorward.cli.outcome import Outcome, Table
 from doorward.cli.tree import Verb, noun
 from doorward.ledger.treasury import Treasury
@@ -56,7 +57,7 @@ def set_(
     \b
     doorward price set my-model --list mine --unit input_mtok --usd 0.5
     """
-    override = Override(price_list, model, unit, dollars(usd, "--usd"))
+    override = Override(price_list, model, unit, given.dollars(usd, "--usd"))
 
     async def work(treasury: Treasury) -> Outcome:
         await treasury.set_price(override)

@@ -20,6 +20,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The provider's id.")]
 BaseUrl = typer.Option("--base-url", metavar="URL", help="Where it is; with /v1 or without.")
 Models = typer.Option("--models", metavar="LIST", help="Prefixes of its models, like 'gpt-,o3'.")
 Auth = typer.Option("--auth", metavar="KIND", help="api_key, none, or header:NAME.")
+PriceList = typer.Option("--prices", metavar="LIST", help="Whose price list applies, or free; else a list of its own id.")
 Private = typer.Option("--allow-private", help="It may be on this machine or a private network.")
 
 
@@ -30,6 +31,7 @@ def add(
     models: Annotated[str, Models] = "",
     auth: Annotated[str, Auth] = "api_key",
     allow_private: Annotated[bool, Private] = False,
+    prices: Annotated[str | None, PriceList] = None,
 ) -> Outcome:
     """Add an upstream.
 
@@ -49,6 +51,7 @@ def add(
             auth_strategy=strategy,
             supported_models=prefixes(models),
             allow_private=allow_private,
+            prices=None if prices is None else given.name(prices, "--prices"),
         )
         added = await house.providers.add(wish)
         following = (
@@ -151,4 +154,5 @@ def shown(provider: Provider) -> dict[str, object]:
         "supported_models": list(provider.supported_models),
         "is_active": provider.is_active,
         "allow_private": provider.allow_private,
+        "prices": provider.prices,
     }
