@@ -57,25 +57,25 @@ class House:
         """A new client key of the operator's; `fields` are columns of `KeyRow`."""
         public_id, whole, digest = make()
         row = KeyRow(public_id=public_id, digest=digest, label=fields.pop("label", "test"), scopes=scopes, **fields)  # type: ignore[arg-type]
-        await self.app.client_keys.add(row)
+        await self.app.ground.client_keys.add(row)
         return whole.reveal().decode()
 
     async def provider(self, id: str, base_url: str, *models: str, auth: str = "api_key", **fields: Any) -> Provider:
         row = Provider(id, id, base_url, auth_strategy=auth, supported_models=models, allow_private=True, **fields)
-        made = await self.app.providers.add(row)
-        await self.app.catalogue.refresh()
+        made = await self.app.ground.providers.add(row)
+        await self.app.ground.catalogue.refresh()
         return made
 
     async def account(
         self, provider_id: str, key: str = CANARY, label: str = "main", owner: str = OPERATOR, **fields: Any
     ) -> Account:
         made = await self.custodian.take_in(provider_id, label, Secret(key), fields or None, owner=owner)  # type: ignore[arg-type]
-        await self.app.catalogue.refresh()
+        await self.app.ground.catalogue.refresh()
         return made
 
     @property
     def custodian(self) -> Custodian:
-        return self.app.custodian
+        return self.app.ground.custodian
 
     @property
     def data_dir(self) -> Path:
@@ -97,6 +97,7 @@ async def house(tmp_path: Path, *, limits: Limits | None = None, **changes: Any)
             limits=limits or Limits(),
             drain_s=settings.drain_s,
             on_ready=lambda host, port: ready.set_result(port),
+            lifespan="off",
             stop=stop,
         )
     )
@@ -104,6 +105,7 @@ async def house(tmp_path: Path, *, limits: Limits | None = None, **changes: Any)
         await asyncio.wait({ready, serving}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()
+        app.listens_on(ready.result(), is_https=False)
         yield House(f"http://127.0.0.1:{ready.result()}", app, settings)
     finally:
         stop.set()

@@ -58,13 +58,13 @@ async def test_nothing_half_written_stays(tmp_path: Path) -> None:
         await api.refused("POST", "/accounts", 409, ACCOUNT)
         await api.refused("POST", "/accounts", 404, {**ACCOUNT, "provider_id": "nobody"})
         assert len((await api.ask("GET", "/accounts"))["data"]) == 1
-        async with api.door.app.store.reading() as connection:
+        async with api.door.app.ground.store.reading() as connection:
             assert (await connection.exec_driver_sql("SELECT count(*) FROM sealed WHERE name LIKE 'account:%'")).scalar_one() == 1
 
 
 async def test_a_vault_that_fails_leaves_no_account(tmp_path: Path) -> None:
     async with plane(tmp_path) as api:
-        async with api.door.app.store.writing() as connection:
+        async with api.door.app.ground.store.writing() as connection:
             await connection.exec_driver_sql(
                 "CREATE TRIGGER refuse BEFORE INSERT ON sealed BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
             )
@@ -130,7 +130,7 @@ async def test_a_chunked_body_over_the_cap_is_cut_off(tmp_path: Path) -> None:
 
 async def test_an_accident_inside_is_a_500_in_shape(tmp_path: Path) -> None:
     async with plane(tmp_path) as api:
-        async with api.door.app.store.writing() as connection:
+        async with api.door.app.ground.store.writing() as connection:
             await connection.exec_driver_sql("ALTER TABLE providers RENAME TO elsewhere")
         answer = await api.http.get("/api/v1/providers", headers={"authorization": f"Bearer {api.admin}"})
         assert answer.status_code in (500, 503)
@@ -154,7 +154,7 @@ async def test_the_probes_answer_without_a_key(tmp_path: Path) -> None:
         assert (await api.http.get("/healthz")).json() == {"status": "ok"}
         ready = await api.http.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "ready")
-        api.door.app.draining = True
+        api.door.app.is_draining = True
         assert (await api.http.get("/readyz")).status_code == 503
         api.door.app.draining = False
         error_of((await api.http.post("/readyz")).json())

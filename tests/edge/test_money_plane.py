@@ -100,7 +100,7 @@ async def test_prices_are_listed_set_and_taken_back(door: Plane) -> None:
     assert "genai-prices" in listed["version"]
     own = {"price_list": "openai", "model": "gpt-4o-mini", "unit": "input_mtok", "usd": "0.2"}
     assert (await door.ask("PUT", "/prices", own))["own"] is True
-    prices = door.door.app.budgets.prices
+    prices = door.door.app.traffic.budgets.prices
     assert prices.cost("openai", "gpt-4o-mini", "chat", Usage(input_tokens=1_000_000)).nanos == nanos_of_usd(Decimal("0.2"))
     assert (await door.ask("DELETE", "/prices?price_list=openai&model=gpt-4o-mini"))["removed"] == 1
     assert prices.cost("openai", "gpt-4o-mini", "chat", Usage(input_tokens=1_000_000)).nanos == nanos_of_usd(Decimal("0.15"))
@@ -150,9 +150,9 @@ async def test_calls_through_the_door_are_held_and_refused(tmp_path: Path) -> No
     async with plane(tmp_path) as door:
         for unit, usd in (("input_mtok", "100"), ("output_mtok", "1000")):
             await door.ask("PUT", "/prices", {"price_list": "mine", "model": "sim-*", "unit": unit, "usd": usd})
-        async with door.door.app.store.writing() as connection:
+        async with door.door.app.ground.store.writing() as connection:
             await connection.execute(update(providers).where(providers.c.id == "simulator").values(prices="mine"))
-        door.door.app.catalogue.changed()
+        door.door.app.ground.catalogue.changed()
         await asyncio.sleep(0.3)
         await door.ask("PUT", "/budgets/all", {"cap_usd": "0.10", "period": "ever"})
         statuses = []

@@ -116,8 +116,8 @@ async def stage(
             await home.account("primary", label=f"a{number}")
         await home.account("other")
         if fallback:
-            await Routes(home.app.store).set(RouteRule("primary-1", ("fallback-1",), rescue=rescue))
-            await home.app.catalogue.refresh()
+            await Routes(home.app.ground.store).set(RouteRule("primary-1", ("fallback-1",), rescue=rescue))
+            await home.app.ground.catalogue.refresh()
         headers = {"authorization": f"Bearer {await home.key()}"}
         async with httpx2.AsyncClient(base_url=home.url, headers=headers, timeout=60) as client:
             yield Stage(home, primary, other, client)

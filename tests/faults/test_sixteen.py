@@ -243,6 +243,6 @@ def mark_prefill(on: Stage, model: str) -> None:
 
     from doorward.providers.model_facts import Facts
 
-    failover = on.house.app.pipeline.failover
+    failover = on.house.app.traffic.pipeline.failover
     facts = replace(failover._facts, models={**failover._facts.models, model: Facts(prefill=True)})
     failover._facts = failover._rescue._facts = facts

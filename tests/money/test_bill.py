@@ -68,7 +68,7 @@ def billed(request: Request) -> int | None:
 
 async def book(home: House, calls: int) -> list[CallRow]:
     """Rows of the book, once there are so many: they are due a second after settling."""
-    accounting = home.app.ledger.book._shelf
+    accounting = home.app.traffic.ledger.book._shelf
     rows: list[CallRow] = []
     for _ in range(200):
         rows = await accounting.page(Filter(), 100_000)  # type: ignore[attr-defined]  # the shelf is `Calls`
@@ -114,7 +114,7 @@ async def test_the_book_equals_the_bill(tmp_path: Path) -> None:
             await asyncio.gather(*(one(user) for user in users))
         seen = Counter(request.json["user"] for request in up.requests)
         rows = [row for row in await book(home, len(seen)) if row.attempts]
-        findings = await BookCheck(home.app.store).findings()
+        findings = await BookCheck(home.app.ground.store).findings()
     print(Counter((row.outcome, row.source, row.reason) for row in rows))
     assert findings == []
     assert len(seen) > total * 0.8, "most calls must reach the upstream, or this proves little"

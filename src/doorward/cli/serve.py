@@ -62,12 +62,17 @@ def _greeting(settings: Settings, served: App, url: str, *, is_new: bool) -> lis
     """The first start says where everything is; later ones say what changes: custody, data, pages."""
     lines = [f"Doorward {__version__}   custody {settings.custody}   data {settings.data_dir}{' (new)' if is_new else ''}"]
     facts = served.facts
+    if facts.setup_token is not None:
+        lines.append("  Finish the set-up (works once, for 30 minutes):")
+        lines.append(f"  {url}/setup#{facts.setup_token}")
     if facts.master_key_created:
         lines.append(f"  Master key   {facts.master_key_path} (new, 0600). Back it up: without it stored keys are lost.")
     if facts.openai_from_env:
         lines.append('  OpenAI key   from OPENAI_API_KEY, now operator account "env".')
     elif not facts.openai_configured:
         lines.append("  OpenAI key   none yet. Models sim-* answer without one.")
+    if facts.resting_keys is not None:
+        lines.append(f"  Keys         {facts.resting_keys}")
     lines.append(f"  API          {url}/v1")
     return lines
 

@@ -19,13 +19,15 @@ log = structlog.get_logger("doorward.call")
 
 
 class Answering:
-    __slots__ = ("_send", "_started", "_streamed", "request_id")
+    __slots__ = ("_send", "_started", "_streamed", "ended_by", "request_id")
 
     def __init__(self, request_id: str, send: Send) -> None:
         self.request_id = request_id
         self._send = send
         self._started = False
         self._streamed = False
+        self.ended_by: DoorwardError | None = None
+        """Why this side cancelled the call while it was open: the right to it has ended."""
 
     async def start(self, reply: Reply) -> None:
         headers: list[Header] = [*reply.headers, (b"x-request-id", self.request_id.encode())]
@@ -69,6 +71,10 @@ async def answered(scope: Mapping[str, Any], send: Send, work: Callable[[Answeri
     except DoorwardError as error:
         await answer.fail(error)
     except asyncio.CancelledError:
+        if answer.ended_by is not None and not gone.happened:
+            task.uncancel()
+            await answer.fail(answer.ended_by)
+            return
         if not gone.happened:  # the server is stopping: the client is told, then the task ends
             await answer.fail(Unavailable("Doorward is stopping. Send the request again.", retry_after_s=1))
             raise

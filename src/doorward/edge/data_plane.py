@@ -6,20 +6,25 @@ Doorward take half a gigabyte for a refusal.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
-from doorward.core.errors import BadRequest, MethodNotAllowed, NotFound
+from doorward.core.errors import BadRequest, InvalidApiKey, MethodNotAllowed, NotFound
 from doorward.core.exchange import EMPTY, Asks, Body, Exchange, Headers, header
 from doorward.edge.answering import Answering, Send, answered
 from doorward.edge.body import Receive, read_body
+from doorward.edge.origin import check_write
 from doorward.edge.peer import Peers
 from doorward.identity.credentials import Credentials
+from doorward.identity.custody import Custody, require_call
+from doorward.identity.site import Site
+from doorward.identity.vigil import Vigil
 from doorward.relay.pipeline import Pipeline
 from doorward.wire import multipart, openai
 from doorward.wire.endpoints import Endpoint, match
@@ -39,10 +44,23 @@ class BodyLimits:
 
 
 class DataPlane:
-    def __init__(self, pipeline: Pipeline, credentials: Credentials, peers: Peers, limits: BodyLimits, clock: Clock) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        credentials: Credentials,
+        vigil: Vigil,
+        peers: Peers,
+        site: Site,
+        custody: Custody,
+        limits: BodyLimits,
+        clock: Clock,
+    ) -> None:
         self._pipeline = pipeline
         self._credentials = credentials
+        self._vigil = vigil
         self._peers = peers
+        self._site = site
+        self._custody = custody
         self._limits = limits
         self._clock = clock
 
@@ -56,6 +74,8 @@ class DataPlane:
         endpoint, ids = _endpoint(method, path)
         peer = self._peers.address(scope["client"], headers)
         caller = await self._credentials.resolve(headers, from_addr=peer)
+        require_call(self._custody, caller)
+        check_write(method, headers, self._site, self._custody, caller)
         body, asks = await self._body(method, headers, endpoint, receive)
         exchange = Exchange(
             answer.request_id,
@@ -78,9 +98,10 @@ class DataPlane:
             if reply.whole:
                 body = b"".join([chunk async for chunk in reply.chunks])
             else:
-                await answer.start(reply)
-                async for chunk in reply.chunks:
-                    await answer.send_chunk(chunk)
+                with self._vigil.over(caller, ending(answer)):
+                    await answer.start(reply)
+                    async for chunk in reply.chunks:
+                        await answer.send_chunk(chunk)
         # The end is sent after everything held was given back: who reads it may count on a settled call.
         if reply.whole:
             await answer.start(reply)
@@ -110,6 +131,18 @@ class DataPlane:
         if data is None:
             data = b"".join([chunk async for chunk in body.chunks()])
         return body, openai.read_asks(data)
+
+
+def ending(answer: Answering) -> Callable[[], None]:
+    """What ends an open answer of this task when its caller's key, session or role is gone (I9)."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def end() -> None:
+        answer.ended_by = InvalidApiKey("This key or session was ended while its answer was open.")
+        task.cancel()
+
+    return end
 
 
 _NEEDS_BODY = frozenset({"chat", "completion", "embedding", "moderation", "image", "speech", "transcript", "file"})

@@ -14,34 +14,19 @@ ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 class Root:
     """`doors`: (path prefix, ASGI app). A door may hold a path exactly or everything below it."""
 
-    def __init__(
-        self, doors: Sequence[tuple[str, ASGI]], start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, doors: Sequence[tuple[str, ASGI]]) -> None:
         self._doors = tuple(sorted(doors, key=lambda door: -len(door[0])))
-        self._start = start
-        self._stop = stop
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            path: str = scope["path"]
-            for prefix, app in self._doors:
-                if path.startswith(prefix):
-                    await app(scope, receive, send)
-                    return
-            await self._nothing_here(scope, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+        path: str = scope["path"]
+        for prefix, app in self._doors:
+            if path.startswith(prefix):
+                await app(scope, receive, send)
+                return
+        await self._nothing_here(scope, send)
 
     async def _nothing_here(self, scope: Mapping[str, Any], send: Any) -> None:
         error = NotFound("There is nothing at this path. The API is at /v1, the control plane at /api/v1.", code="unknown_url")
         headers = envelope.headers(error, scope["doorward.request_id"])
         await send({"type": "http.response.start", "status": error.status, "headers": headers})
         await send({"type": "http.response.body", "body": envelope.body(error), "more_body": False})
-
-    async def _lifespan(self, receive: Any, send: Any) -> None:
-        await receive()
-        await self._start()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._stop()
-        await send({"type": "lifespan.shutdown.complete"})
