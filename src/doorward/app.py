@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from doorward.assembly.apps import AppsRoom, open_apps
 from doorward.assembly.doors import hang
 from doorward.assembly.ground import Ground, lay
 from doorward.assembly.people import People, seat
@@ -44,6 +45,7 @@ class App:
     ground: Ground
     people: People
     traffic: Traffic
+    apps: AppsRoom
     asgi: Root
     facts: Facts
 
@@ -61,7 +63,8 @@ class App:
             self.ground = await lay(settings, clock, running)
             self.people = seat(settings, clock, self.ground, running)
             self.traffic = await open_road(settings, clock, self.start_id, self.ground, running)
-            self.asgi = hang(settings, clock, self.ground, self.people, self.traffic, lambda: self.is_draining)
+            self.apps = open_apps(settings, clock, self.ground, self.traffic)
+            self.asgi = hang(settings, clock, self.ground, self.people, self.traffic, self.apps, lambda: self.is_draining)
             self.facts = await self._facts()
         except BaseException:
             await running.stop()

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -136,10 +136,33 @@ class Settings(BaseSettings):
     alert_webhook_secret: SecretStr | None = Field(None, description="Signs what is sent there (HMAC-SHA256).")
     journal_sync_s: float = Field(1.0, gt=0, description="How often the journal is synced to disk, in seconds.")
 
+    # App endpoints
+    root_apps: bool = Field(True, description="The app endpoints also answer at / and /api, not only at /apps.")
+    history_tokens: int = Field(8000, ge=100, description="A conversation is cut to so many tokens before it is sent.")
+    max_message_chars: int = Field(100_000, ge=1, description="Longest message to chat, classify, search and agent, in characters.")
+    app_parallel: int = Field(8, ge=1, le=64, description="Model calls that one summary or batch makes at the same time.")
+    app_cost_cap_usd: Decimal | None = Field(None, gt=0, description="Most that one summary, batch or agent may cost, in dollars.")
+    first_event_apps_s: float = Field(60.0, gt=0, description="To the first event of an app endpoint's model call, in seconds.")
+    agent_steps: int = Field(12, ge=1, le=100, description="Model calls that one agent run may make.")
+    agent_s: float = Field(300.0, gt=0, description="An agent run may take this many seconds.")
+    agent_tokens: int = Field(200_000, ge=100, description="Tokens that one agent run may use.")
+    agent_tools: list[str] = Field([], description="Python functions that agents may call, as `package.module:function`.")
+    tool_s: float = Field(30.0, gt=0, description="One call of a tool may take this many seconds.")
+    mcp_servers: dict[str, dict[str, Any]] = Field(
+        {},
+        description="MCP servers: `{NAME: {command, args, env}}` or `{NAME: {url, headers}}`; `approve: true`: ask first.",
+    )
+    forbidden_categories: str = Field("", description="Comma-separated moderation categories that apps refuse; `*` for all.")
+    mask_pii: bool = Field(False, description="Apps replace e-mail, phone, card and account numbers before sending.")
+    job_webhook_url: str | None = Field(None, description="Told of every finished job, signed.")
+    job_webhook_secret: SecretStr | None = Field(None, description="Signs what is sent there (HMAC-SHA256).")
+
     # Telemetry
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
-    @field_validator("master_key", "oidc_client_secret", "openai_api_key", "anthropic_api_key", "alert_webhook_secret")
+    @field_validator(
+        "master_key", "oidc_client_secret", "openai_api_key", "anthropic_api_key", "alert_webhook_secret", "job_webhook_secret"
+    )
     @classmethod
     def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
         # An empty secret is a mistake in a deployment, never "off" (threats.md, empty secrets).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from doorward import __version__
+from doorward.assembly.apps import AppsRoom
 from doorward.assembly.ground import Ground
 from doorward.assembly.people import People
 from doorward.assembly.traffic import Traffic
@@ -12,6 +13,7 @@ from doorward.core.clock import Clock
 from doorward.core.errors import Unavailable
 from doorward.core.money import nanos_of_usd
 from doorward.edge.adapters import PAGE_DOOR, PROGRAM_DOOR, AdapterDoor
+from doorward.edge.apps import AppsDoor, AppsParts
 from doorward.edge.client_js import ClientFiles
 from doorward.edge.control_plane.money import Money
 from doorward.edge.control_plane.parts import Parts
@@ -33,7 +35,13 @@ from doorward.store.prices import PriceOverrides
 
 
 def hang(
-    settings: Settings, clock: Clock, ground: Ground, people: People, traffic: Traffic, is_draining: Callable[[], bool]
+    settings: Settings,
+    clock: Clock,
+    ground: Ground,
+    people: People,
+    traffic: Traffic,
+    room: AppsRoom,
+    is_draining: Callable[[], bool],
 ) -> Root:
     peers = Peers(settings.trusted_proxies)
     bodies = BodyLimits(settings.max_json_bytes, settings.max_file_bytes, settings.spool_bytes, settings.data_dir / "spool")
@@ -42,13 +50,16 @@ def hang(
     meterings = Meterings(ground.catalogue.now)
     adapters = AdapterDoor(traffic.adapters, traffic.proxy, meterings, people.credentials, peers, site, bodies, clock)
     probes = Probes(_checks(ground), is_draining, notes=lambda: _notes(traffic))
+    parts = _parts(settings, clock, ground, people, traffic, peers)
+    apps = AppsDoor(AppsParts(room.apps, room.ask_of, parts, site, people.vigil, settings.root_apps))
     return Root(
         [
             ("/v1/", data_plane),
             (PROGRAM_DOOR, adapters),
             (PAGE_DOOR, adapters),
-            ("/api/v1", control_plane(_parts(settings, clock, ground, people, traffic, peers))),
+            ("/api/v1", control_plane(parts)),
             ("/client.", ClientFiles()),
+            *apps.doors(),
             ("/healthz", probes),
             ("/readyz", probes),
         ]

@@ -1,0 +1,34 @@
+"""The apps of one process, put together over one store. Nothing here knows HTTP, nor how a model is reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doorward.apps.chat import Chat
+from doorward.apps.defaults import Defaults
+from doorward.apps.guards import Guards
+from doorward.core.clock import Clock, SystemClock
+from doorward.store.conversations import Conversations
+from doorward.store.engine import Store
+from doorward.store.prompts import Prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Apps:
+    defaults: Defaults
+    guards: Guards
+    conversations: Conversations
+    prompts: Prompts
+    chat: Chat
+
+    @classmethod
+    def over(cls, store: Store, defaults: Defaults = Defaults(), guards: Guards = Guards(), clock: Clock | None = None) -> Apps:
+        clock = clock or SystemClock()
+        conversations, prompts = Conversations(store), Prompts(store)
+        return cls(
+            defaults=defaults,
+            guards=guards,
+            conversations=conversations,
+            prompts=prompts,
+            chat=Chat(conversations, prompts, defaults, guards, clock),
+        )

@@ -1,0 +1,108 @@
+"""`/chat`, `/chat/stream`, `/chat-stream` (R41, R42)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Literal
+
+from fastapi import Query
+from fastapi.responses import Response
+from pydantic import Field
+
+from doorward.apps import frames
+from doorward.apps.chat import Ready, Wish
+from doorward.apps.routes.asking import Asking, HasAsking
+from doorward.apps.routes.declared import TEXT_BYTES, AppRoutes
+from doorward.apps.routes.fields import Answer, Body, Id, Model, Name
+from doorward.apps.routes.streamed import Streamed
+from doorward.core.errors import DoorwardError
+
+routes = AppRoutes("chat")
+
+Format = Annotated[Literal["json", "text"], Query(description="`text`: every frame is plain text.")]
+Image = Annotated[str, Field(min_length=1, max_length=7 * 2**20, pattern=r"^(https://|data:image/)")]
+
+
+class ChatIn(Body):
+    message: str = Field(description="What you say. Control characters are cut; the role is always user.")
+    conversation_id: Id | None = Field(None, description="Go on there; without it a new conversation begins.")
+    parent_id: Annotated[str, Field(max_length=128)] | None = Field(
+        None, description="Answer after this message: an edit or a retry, beside what is there. Empty: start over."
+    )
+    images: Annotated[list[Image], Field(max_length=10)] = Field([], description="Images as https: or data: URLs.")
+    model: Model | None = Field(None, description="Of this conversation from now on.")
+    prompt: Name | None = Field(None, description="A system prompt by name: todo_assistant, code_reviewer, or the operator's own.")
+    prompt_version: Annotated[int, Field(ge=1)] | None = None
+    variables: dict[str, Annotated[str, Field(max_length=8000)]] = Field({}, description="What the prompt's {{variables}} say.")
+
+    def wish(self) -> Wish:
+        return Wish(
+            self.message,
+            self.conversation_id,
+            self.parent_id,
+            tuple(self.images),
+            self.model,
+            self.prompt,
+            self.prompt_version,
+            self.variables,
+        )
+
+
+class ChatOut(Answer):
+    message: str
+    conversation_id: str
+    message_id: str
+    model: str
+
+
+@routes.on("POST", "/chat", body_cap_bytes=TEXT_BYTES, metered=True, rooted=True)
+async def chat(asking: HasAsking, body: ChatIn) -> ChatOut:
+    """Say something, get the whole answer. Stored only when the answer is whole."""
+    done = await asking.apps.chat.answer(asking.ask, asking.owner, body.wish())
+    return ChatOut(message=done.message, conversation_id=done.conversation_id, message_id=done.message_id, model=done.model)
+
+
+@routes.on("POST", "/chat/stream", body_cap_bytes=TEXT_BYTES, metered=True, rooted=True)
+async def chat_stream(asking: HasAsking, body: ChatIn, format: Format = "json") -> Response:
+    """The answer as it is written: `data: {"delta": "…"}` frames, then `data: [DONE]`."""
+    return await _streamed(asking, body.wish(), format)
+
+
+@routes.on("POST", "/chat-stream", body_cap_bytes=TEXT_BYTES, metered=True, rooted=True)
+async def chat_stream_too(asking: HasAsking, body: ChatIn, format: Format = "json") -> Response:
+    """The same as `/chat/stream`."""
+    return await _streamed(asking, body.wish(), format)
+
+
+@routes.on("GET", "/chat-stream", metered=True, rooted=True)
+async def chat_stream_by_get(
+    asking: HasAsking,
+    message: Annotated[str, Query()],
+    conversation_id: Annotated[str | None, Query(max_length=128)] = None,
+    format: Format = "json",
+) -> Response:
+    """For `EventSource`, which can only GET. Pages of other sites are refused."""
+    asking.check_page()
+    return await _streamed(asking, Wish(message, conversation_id or None), format)
+
+
+async def _streamed(asking: Asking, wish: Wish, form: frames.Form) -> Response:
+    ready = await asking.apps.chat.prepare(asking.ask, asking.owner, wish)
+    headers = {"x-doorward-conversation": ready.conversation.id, "x-doorward-message": ready.answer_id}
+    return await Streamed.begin(_frames(asking, ready, form), headers)
+
+
+async def _frames(asking: Asking, ready: Ready, form: frames.Form) -> AsyncGenerator[bytes]:
+    started = False
+    try:
+        async with aclosing(asking.apps.chat.stream(asking.ask, ready)) as deltas:
+            async for text in deltas:
+                yield frames.delta(text, form)
+                started = True
+    except DoorwardError as error:
+        if not started:
+            raise
+        yield frames.error(error, form)
+    else:
+        yield frames.DONE

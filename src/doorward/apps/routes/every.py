@@ -1,0 +1,9 @@
+"""Every app endpoint, in the order in which the document lists them."""
+
+from __future__ import annotations
+
+from doorward.apps.routes import chat, conversations, one_shot, prompts
+
+APPS = (chat.routes, conversations.routes, prompts.routes)
+ONE_SHOT = one_shot.routes
+"""Belongs below `/api/v1`, with the control plane."""

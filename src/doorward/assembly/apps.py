@@ -1,0 +1,39 @@
+"""The app endpoints: over the same store, and over the same relay with the apps' own patience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from doorward.apps.apps import Apps
+from doorward.apps.ask import Ask
+from doorward.apps.defaults import Defaults
+from doorward.apps.guards import Guards
+from doorward.apps.pipeline_ask import PipelineAsk
+from doorward.assembly.ground import Ground
+from doorward.assembly.traffic import Traffic
+from doorward.core.caller import Caller
+from doorward.core.clock import Clock
+from doorward.core.exchange import Gone
+from doorward.edge.apps import AskOf
+from doorward.identity.custody import no_account
+from doorward.providers.route import TimeLimits
+from doorward.relay.router import Router
+from doorward.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class AppsRoom:
+    apps: Apps
+    ask_of: AskOf
+
+
+def open_apps(settings: Settings, clock: Clock, ground: Ground, traffic: Traffic) -> AppsRoom:
+    s = settings
+    limits = TimeLimits(s.connect_s, s.first_event_apps_s, s.first_event_apps_s, s.idle_s, s.total_s)
+    router = Router(ground.catalogue.now, lambda caller: no_account(s.custody, caller), limits)
+    pipeline = replace(traffic.pipeline, router=router)
+
+    def ask_of(caller: Caller, request_id: str, peer: str, gone: Gone, tags: bytes) -> Ask:
+        return PipelineAsk(pipeline, traffic.budgets.prices, caller, request_id, clock, peer, gone, tags)
+
+    return AppsRoom(Apps.over(ground.store, Defaults.of(s), Guards.of(s), clock), ask_of)
