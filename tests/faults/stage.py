@@ -76,7 +76,8 @@ def seen(reply: httpx2.Response, stream: bool, took_s: float) -> Seen:
         error = value.get("error")
         text = "" if error else value["choices"][0]["message"]["content"]
         models = set() if error else {value["model"]}
-        return Seen(reply.status_code, reply.headers, text, error, not stream and error is None, took_s, models, value.get("usage"), reply.text)
+        done, usage = not stream and error is None, value.get("usage")
+        return Seen(reply.status_code, reply.headers, text, error, done, took_s, models, usage, reply.text)
     text, error, done, models, usage = "", None, False, set(), None
     for event in reply.text.split("\n\n"):
         if not event or event.startswith(":"):

@@ -154,6 +154,7 @@ class DoorProtocol(Connection):
         scope["doorward.gone"] = gone
         scope["doorward.request_id"] = request_id
         cycle = self.cycle = Cycle(
+            loop=self.loop,
             gone=gone,
             request_id=request_id,
             scope=scope,
