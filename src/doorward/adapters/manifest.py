@@ -58,9 +58,9 @@ _WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One line of a `kind: Doorward` document: still text, checked by whoever reads settings."""
+    """One line of a `kind: Doorward` document: still texts, checked by whoever reads settings."""
 
-    value: str | list[str]
+    value: str | list[object] | dict[str, object]
     line: int
 
 
@@ -129,13 +129,11 @@ class _Reader:
                 continue
             if name in self._manifest.settings:
                 top.wrong(key.line, f"spec.{name} stands twice")
-            elif isinstance(value, Scalar):
-                self._manifest.settings[name] = Setting(value.text, key.line)
-            elif isinstance(value, Sequence) and all(isinstance(item, Scalar) for item in value.items):
-                texts = [item.text for item in value.items if isinstance(item, Scalar)]
-                self._manifest.settings[name] = Setting(texts, key.line)
-            else:
-                top.wrong(key.line, f"spec.{name} must be one value, or a list of values")
+                continue
+            try:
+                self._manifest.settings[name] = Setting(_plain(value, _Budget()), key.line)
+            except (ValueError, RecursionError):
+                top.wrong(key.line, f"spec.{name} is too large")
 
     def _adapter(self, top: Fields) -> None:
         before = len(self._problems)
@@ -256,6 +254,23 @@ class _Reader:
             if why := refusal(word.text):
                 spec.wrong(word.line, why)
         return frozenset(word.text.lower().encode("ascii", "replace") for word in names)
+
+
+class _Budget:
+    """How many values one setting may be made of: aliases could otherwise multiply them without end."""
+
+    left = 10_000
+
+
+def _plain(node: Node, budget: _Budget) -> str | list[object] | dict[str, object]:
+    budget.left -= 1
+    if budget.left < 0:
+        raise ValueError
+    if isinstance(node, Scalar):
+        return node.text
+    if isinstance(node, Sequence):
+        return [_plain(item, budget) for item in node.items]
+    return {key.text: _plain(value, budget) for key, value in node.items}
 
 
 def _texts(words: list[Scalar] | None) -> frozenset[str] | None:
