@@ -15,8 +15,10 @@ from doorward.adapters import documents, quick
 from doorward.adapters.nodes import Mapping, Node, Scalar, Sequence, Unreadable
 
 WORDS = st.sampled_from(
-    ["a", "https://api.openai.com/v1", "Bearer ${{ X }}", "a b", "x#y", "a:b", "1", "true", "~", "-", "?", "*a", "&a b", "!t", "",
-     "'q'", '"q"', "a: b", "a #c", "#c", "[x]", "{y}", "[", "}", "`", "@x", "%y", "|", ">", "a,b", "null", "é", "a\\b", "0x1", "=", "<<"]
+    ["a", "https://api.openai.com/v1", "Bearer ${{ X }}", "a b", "x#y", "a:b", "1",
+     "true", "~", "-", "?", "*a", "&a b", "!t", "",
+     "'q'", '"q"', "a: b", "a #c", "#c", "[x]", "{y}", "[", "}", "`", 
+     "@x", "%y", "|", ">", "a,b", "null", "é", "a\\b", "0x1", "=", "<<"]
 )  # fmt: skip
 QUOTED = WORDS.map(lambda word: f'"{word}"') | WORDS.map(lambda word: f"'{word}'")
 VALUES = WORDS | QUOTED
@@ -84,7 +86,8 @@ def test_the_usual_way_to_write_an_adapter_is_read_quickly() -> None:
 
 
 PIECES = st.sampled_from(
-    ["---\n", "--- # c\n", "...\n", "a: 1\n", "- x\n", "# c\n", "\n", "kind: HTTP\n", "b: |\n  ---\n  x\n", "...\n%YAML 1.2\n---\n", "---x\n", "--- {a: b}\n", "---\r\n"]
+    ["---\n", "--- # c\n", "...\n", "a: 1\n", "- x\n", "# c\n", "\n", "kind: HTTP\n", "b: |\n  ---\n  x\n", 
+     "...\n%YAML 1.2\n---\n", "---x\n", "--- {a: b}\n", "---\r\n"]
 )  # fmt: skip
 
 
@@ -119,8 +122,7 @@ def test_the_cut_finds_the_documents_that_the_full_parser_finds(text: str, mark:
 )
 def test_what_is_not_taken_is_said_with_its_line_and_without_its_value(text: str, line: int, word: str) -> None:
     with pytest.raises(Unreadable) as caught:
-        for document in documents.split(text):
-            documents.read(document)
+        [documents.read(document) for document in documents.split(text)]
     assert caught.value.line == line
     assert word in caught.value.says
 

@@ -76,6 +76,7 @@ EXCEPTIONS = {
     "apps/tools/": "MCP processes, in a clean environment",
     "apps/tools.py": "MCP processes, in a clean environment",
     "connector/": "the client library, for other people's processes",
+    "proxy_fetch.py": "calls to our own running server, from other people's processes",
     "cli/": "calls to our own running server, and the port check",
 }
 

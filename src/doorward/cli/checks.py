@@ -7,15 +7,16 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from doorward.adapters.manifest import read as read_manifest
 from doorward.cli.house import House, opened
 from doorward.core.caller import OPERATOR
 from doorward.core.errors import DoorwardError
-from doorward.settings import Settings
+from doorward.settings import Settings, environment
 
 State = Literal["ok", "warning", "failed", "skipped"]
 
@@ -36,8 +37,33 @@ class Finding:
     fix: str = ""
 
 
+def _config_file(settings: Settings) -> Iterator[Finding]:
+    """The operator's files as they are now. A running server keeps what it read last while one of them has errors."""
+    for file in (settings.config, settings.adapters):
+        if file is None:
+            continue
+        found = (
+            read_manifest(file.read_bytes(), environment(), allow_private=settings.allow_private_upstreams)
+            if file.is_file()
+            else None
+        )
+        fix = f"doorward config validate -f {file}"
+        if found is None:
+            yield Finding(
+                "Settings", "adapters", "failed", f"{file} is not there", "set DOORWARD_CONFIG to a YAML file, or remove it"
+            )
+        elif found.problems:
+            first, more = found.problems[0], len(found.problems) - 1
+            says = f"{file}:{first.line}: {first.says}" + (f", and {more} more" if more else "")
+            yield Finding("Settings", "adapters", "failed", f"{says}; a running server keeps what it read before", fix)
+        else:
+            yield Finding("Settings", "adapters", "ok", f"{file}: {len(found.adapters)} adapters")
+
+
 async def findings(settings: Settings, *, online: bool) -> AsyncIterator[Finding]:
     """In the order of looking; a database that cannot be opened leaves out what would be read from it."""
+    for finding in _config_file(settings):
+        yield finding
     for finding in (_data_dir(settings.data_dir), _disk(settings.data_dir), _clock(), _port(settings)):
         yield finding
     try:

@@ -27,6 +27,7 @@ app = verb()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.", metavar="ADDRESS", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", metavar="N", show_default="8080")] = None,
+    config_file: Annotated[Path | None, typer.Option("--config", help="YAML file: settings, adapters.", metavar="FILE")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.", metavar="FILE")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key, PEM.", metavar="FILE")] = None,
 ) -> None:
@@ -37,7 +38,7 @@ def serve(
     doorward serve --host 0.0.0.0 --port 8443 --tls-cert chain.pem --tls-key key.pem
     """
     terminal = Terminal.of(sys.argv[1:])
-    settings = config.read(host=host, port=port)
+    settings = config.read(host=host, port=port, config=config_file)
     _require_both(tls_cert, tls_key)
     is_new = not settings.data_dir.exists()
 
