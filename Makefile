@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_CONFIG := 1
 
-.PHONY: help serve test check format bench docs mutants faults money chaos test-live clean
+.PHONY: help serve pages test check format bench docs mutants faults money chaos test-live clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -20,7 +20,7 @@ $(UV):
 
 # Stamps: set-up is done again only when what it depends on changed.
 .venv/run.stamp: $(UV) uv.lock pyproject.toml
-	@echo "[1/2] Python   .venv from uv.lock"
+	@echo "[1/3] Python   .venv from uv.lock"
 	@$(UV) sync --quiet --frozen --inexact --no-default-groups
 	@touch $@
 
@@ -32,11 +32,30 @@ $(UV):
 	@$(BIN)/python scripts/build_ranks.py
 	@touch $@
 
-serve: .venv/run.stamp .venv/ranks.stamp ## Set up what is missing and serve on http://localhost:8080
-	@echo "[2/2] Serve    .venv/bin/doorward serve"
+# The pages are made of ui/ and of the control plane's OpenAPI document, which types their client.
+UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -name schema.d.ts)
+API_SOURCES := $(wildcard src/doorward/edge/*.py src/doorward/edge/control_plane/*.py)
+
+ui/node_modules/.package-lock.json: ui/package-lock.json
+	@echo "[2/3] Pages    npm ci"
+	@npm --prefix ui ci --silent --no-progress
+	@touch $@
+
+.venv/pages.stamp: ui/node_modules/.package-lock.json $(UI_SOURCES) $(API_SOURCES) scripts/openapi.py .venv/run.stamp
+	@echo "[2/3] Pages    build"
+	@$(BIN)/python scripts/openapi.py > ui/openapi.json
+	@npm --prefix ui run --silent api > /dev/null
+	@npm --prefix ui run --silent build > .venv/pages.log 2>&1 || { cat .venv/pages.log; exit 1; }
+	@touch $@
+
+pages: .venv/pages.stamp
+
+serve: .venv/run.stamp .venv/ranks.stamp .venv/pages.stamp ## Set up what is missing and serve on http://localhost:8080
+	@echo "[3/3] Serve    .venv/bin/doorward serve"
 	@exec $(BIN)/doorward serve
 
-test: .venv/dev.stamp .venv/ranks.stamp ## Every law, fault and journey at small counts
+test: .venv/dev.stamp .venv/ranks.stamp .venv/pages.stamp ## Every law, fault and journey at small counts
+	@npm --prefix ui run --silent test
 	@$(BIN)/pytest -q -n 2 --dist worksteal
 
 check: .venv/dev.stamp ## Format, lint, types, floors
@@ -65,4 +84,4 @@ test-live: .venv/dev.stamp ## Against the real API, with OPENAI_TEST_API_KEY
 	@$(BIN)/pytest -q tests/live -rs
 
 clean: ## Remove what make made
-	@rm -rf .venv dist src/doorward/providers/ranks
+	@rm -rf .venv dist src/doorward/providers/ranks src/doorward/ui_dist ui/node_modules ui/openapi.json ui/src/api/schema.d.ts test-output

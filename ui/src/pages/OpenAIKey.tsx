@@ -1,0 +1,3 @@
+export function OpenAIKey() {
+  return null;
+}
