@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Select, and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from doorward.store import rollups
+from doorward.store import rollups, tallies
 from doorward.store.address import Dialect
 from doorward.store.call_rows import AttemptRow, CallRow, Refusal, Settled
 from doorward.store.engine import Store
@@ -29,6 +29,7 @@ class Filter:
     user_id: str | None = None
     model: str | None = None
     provider_id: str | None = None
+    account_id: str | None = None
     endpoint: str | None = None
     tag: str | None = None
     outcome: str | None = None
@@ -62,6 +63,9 @@ class Calls:
                 sums = sorted(rollups.add_up(row.call for row in new).items())
                 if sums:
                     await self._insert(connection, "rollups", [(*key, *measures) for key, measures in sums])
+                tallied = sorted(tallies.add_up(row.call for row in new).items())
+                if tallied:
+                    await self._insert(connection, "tallies", [(*key, *measures) for key, measures in tallied])
             if refused:
                 counted = [(*msgspec.structs.astuple(refusal), count) for refusal, count in refused]
                 await self._insert(connection, "refusals", counted)
@@ -138,6 +142,8 @@ def _built(dialect: Dialect, table: str) -> Any:
     match table:
         case "rollups":
             return rollups.adding(dialect, tables.rollups, rollups.MEASURES)
+        case "tallies":
+            return rollups.adding(dialect, tables.tallies, tallies.MEASURES)
         case "refusals":
             return rollups.adding(dialect, refusals, ("count",))
         case "attempts":
@@ -153,6 +159,7 @@ def _filtered(wanted: Filter) -> Select[Any]:
         calls.c.key_id: wanted.key_id,
         calls.c.user_id: wanted.user_id,
         calls.c.provider_id: wanted.provider_id,
+        calls.c.account_id: wanted.account_id,
         calls.c.endpoint: wanted.endpoint,
         calls.c.outcome: wanted.outcome,
         calls.c.status: wanted.status,

@@ -44,6 +44,7 @@ calls = Table(
     Column("facts", Text, nullable=False),
     Index(None, "started_at", "id"),
     Index(None, "owner", "started_at", "id"),
+    Index(None, "key_id", "started_at", "id"),
     Index(None, "id"),
     Index(None, "settled_at"),
 )
@@ -97,6 +98,26 @@ rollups = Table(
     Column("cached_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
     Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_nanos", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What the overview shows, at each level that it can be narrowed to: a key or none (''), a model or none (''). One
+# contiguous range a question, however many keys and models there are; roll-ups stay the book that reports add up.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("kind", Text, primary_key=True),  # model, key, user, account, error, first_byte
+    Column("key_id", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),  # which model, key, user, account, error code; a span's bin
+    Column("calls", BigInteger, nullable=False),
+    Column("failed_calls", BigInteger, nullable=False),
+    Column("cached_calls", BigInteger, nullable=False),
+    Column("unknown_cost_calls", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
     Column("cost_nanos", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -11,6 +11,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     _book()
+    _tallies()
 
 
 def _book() -> None:
@@ -52,6 +53,7 @@ def _book() -> None:
     )
     op.create_index(op.f("ix_calls_started_at_id"), "calls", ["started_at", "id"])
     op.create_index(op.f("ix_calls_owner_started_at_id"), "calls", ["owner", "started_at", "id"])
+    op.create_index(op.f("ix_calls_key_id_started_at_id"), "calls", ["key_id", "started_at", "id"])
     op.create_index(op.f("ix_calls_id"), "calls", ["id"])
     op.create_index(op.f("ix_calls_settled_at"), "calls", ["settled_at"])
     op.create_table(
@@ -110,5 +112,24 @@ def _book() -> None:
         sa.Column("endpoint", sa.Text, primary_key=True),
         sa.Column("code", sa.Text, primary_key=True),
         sa.Column("count", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _tallies() -> None:
+    op.create_table(
+        "tallies",
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("key_id", sa.Text, primary_key=True),
+        sa.Column("model", sa.Text, primary_key=True),
+        sa.Column("bucket", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("calls", sa.BigInteger, nullable=False),
+        sa.Column("failed_calls", sa.BigInteger, nullable=False),
+        sa.Column("cached_calls", sa.BigInteger, nullable=False),
+        sa.Column("unknown_cost_calls", sa.BigInteger, nullable=False),
+        sa.Column("input_tokens", sa.BigInteger, nullable=False),
+        sa.Column("output_tokens", sa.BigInteger, nullable=False),
+        sa.Column("cost_nanos", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )

@@ -1,0 +1,143 @@
+"""What the overview asks: sums by quarter of an hour at each level it can be narrowed to, a key or none, a model or none.
+
+Written in the calls' own transaction, like the roll-ups. Spans are kept as counts in bins, so that
+percentiles of any period are one range of rows, whatever the number of calls.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, Select, cast, func, select
+
+from doorward.store.call_rows import CallRow
+from doorward.store.engine import Store
+from doorward.store.rollups import REFUSED, bucket_of
+from doorward.store.tables.money import tallies
+
+MEASURES = (
+    "calls",
+    "failed_calls",
+    "cached_calls",
+    "unknown_cost_calls",
+    "input_tokens",
+    "output_tokens",
+    "cost_nanos",
+)
+Kind = Literal["model", "key", "user", "account", "error", "first_byte"]
+Sums = dict[tuple[Any, ...], list[int]]
+"""(kind, key, model, bucket, name) -> measures in `MEASURES`' order."""
+
+BINS_A_DOUBLING = 4
+"""A bin is 19 % wide: that exact is a percentile."""
+_MOST_BIN = 100
+FAILED = frozenset({"failed", "cut", "crashed"})
+
+
+def bin_of(ms: float) -> int:
+    return max(0, min(_MOST_BIN, math.floor(BINS_A_DOUBLING * math.log2(max(ms, 1.0)))))
+
+
+def percentile_ms(bins: dict[int, int], share: float) -> float | None:
+    """`share` 0 … 1 of the counts lies below it; inside a bin they are taken as evenly spread."""
+    total = sum(bins.values())
+    if not total:
+        return None
+    wanted, seen = share * total, 0
+    for number in sorted(bins):
+        count = bins[number]
+        if seen + count >= wanted:
+            into = (wanted - seen) / count
+            return float(2.0 ** ((number + into) / BINS_A_DOUBLING))
+        seen += count
+    return float(2.0 ** ((max(bins) + 1) / BINS_A_DOUBLING))
+
+
+def add_up(calls: Iterable[CallRow]) -> Sums:
+    """Rows that these calls add to. Refused ones are counted in `refusals`, not here."""
+    sums: Sums = {}
+    for call in calls:
+        if call.outcome != REFUSED:
+            _add(sums, call)
+    return sums
+
+
+def _add(sums: Sums, call: CallRow) -> None:
+    bucket, key = bucket_of(call.started_at), call.key_id or ""
+    model = call.model_served or call.model_asked or ""
+    failed = call.outcome in FAILED
+    is_cached = call.cache in ("hit", "joined")
+    measures = (1, failed, is_cached, call.cost_nanos is None, call.input_tokens, call.output_tokens, call.cost_nanos or 0)
+    keys, models = {"", key}, {"", model}
+    rows: list[tuple[Kind, str, str, str]] = [("model", level, "", model) for level in keys]
+    rows += [("key", "", level, key) for level in models]
+    rows += [("user", "", level, call.user_id or "") for level in models]
+    if call.account_id is not None:
+        rows.append(("account", "", "", call.account_id))
+    if failed:
+        rows += [("error", of, level, call.error_code or call.outcome) for of in keys for level in models]
+    if call.first_byte_ms is not None and not failed and not is_cached:
+        name = str(bin_of(call.first_byte_ms))
+        rows += [("first_byte", of, level, name) for of in keys for level in models]
+    for kind, of, level, name in rows:
+        row = sums.setdefault((kind, of, level, bucket, name), [0] * len(MEASURES))
+        for index, value in enumerate(measures):
+            row[index] += value
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Whole buckets from `from_s` to `to_s`, unix seconds, exclusive at the end; `""` = every key, every model."""
+
+    from_s: float
+    to_s: float
+    key_id: str = ""
+    model: str = ""
+
+
+class Tallies:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def series(self, kind: Kind, over: Range, *columns: str) -> list[tuple[Any, ...]]:
+        """(bucket, name, *columns), in order of time. `columns` are of `MEASURES`; of kind `model`, `over.model` is the name."""
+        chosen = [cast(func.sum(tallies.c[name]), BigInteger) for name in columns]
+        statement = self._within(select(tallies.c.bucket, tallies.c.name, *chosen), kind, over)
+        async with self._store.reading() as connection:
+            return [tuple(row) for row in await connection.execute(statement.group_by(tallies.c.bucket, tallies.c.name))]
+
+    async def sums(self, kind: Kind, over: Range) -> dict[str, tuple[int, ...]]:
+        """Name -> measures in `MEASURES`' order, over the whole range."""
+        chosen = [cast(func.sum(tallies.c[name]), BigInteger) for name in MEASURES]
+        statement = self._within(select(tallies.c.name, *chosen), kind, over).group_by(tallies.c.name)
+        async with self._store.reading() as connection:
+            return {row[0]: tuple(row[1:]) for row in await connection.execute(statement)}
+
+    async def last_error(self, before_s: float, after_s: float) -> int | None:
+        """The newest quarter of an hour with a failed call."""
+        statement = select(func.max(tallies.c.bucket)).where(
+            tallies.c.kind == "error", tallies.c.key_id == "", tallies.c.model == ""
+        )
+        statement = statement.where(tallies.c.bucket < before_s, tallies.c.bucket >= after_s)
+        async with self._store.reading() as connection:
+            found: int | None = (await connection.execute(statement)).scalar()
+            return found
+
+    async def any(self) -> bool:
+        async with self._store.reading() as connection:
+            return (await connection.execute(select(tallies.c.bucket).limit(1))).first() is not None
+
+    @staticmethod
+    def _within(statement: Select[Any], kind: Kind, over: Range) -> Select[Any]:
+        of = tallies.c
+        statement = statement.where(of.kind == kind, of.bucket >= bucket_of(over.from_s), of.bucket < over.to_s)
+        if kind == "model":
+            statement = statement.where(of.key_id == over.key_id, of.model == "")
+            return statement.where(of.name == over.model) if over.model else statement
+        if kind in ("key", "user", "account"):
+            statement = statement.where(of.key_id == "", of.model == (over.model if kind != "account" else ""))
+            return statement.where(of.name == over.key_id) if over.key_id and kind == "key" else statement
+        return statement.where(of.key_id == over.key_id, of.model == over.model)
