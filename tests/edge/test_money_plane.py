@@ -152,7 +152,7 @@ async def test_calls_through_the_door_are_held_and_refused(tmp_path: Path) -> No
             await door.ask("PUT", "/prices", {"price_list": "mine", "model": "sim-*", "unit": unit, "usd": usd})
         async with door.door.app.ground.store.writing() as connection:
             await connection.execute(update(providers).where(providers.c.id == "simulator").values(prices="mine"))
-        door.door.app.ground.catalogue.changed()
+        await door.door.app.ground.catalogue.changed()
         await asyncio.sleep(0.3)
         await door.ask("PUT", "/budgets/all", {"cap_usd": "0.10", "period": "ever"})
         statuses = []

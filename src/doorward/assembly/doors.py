@@ -20,6 +20,7 @@ from doorward.edge.control_plane.parts import Parts
 from doorward.edge.control_plane.plane import control_plane
 from doorward.edge.data_plane import BodyLimits, DataPlane
 from doorward.edge.keysmith import Keysmith
+from doorward.edge.pages import Pages
 from doorward.edge.peer import Peers
 from doorward.edge.probes import Check, Probes
 from doorward.edge.root import Root
@@ -48,7 +49,7 @@ def hang(
     site = people.desk.site
     data_plane = DataPlane(traffic.pipeline, people.credentials, people.vigil, peers, site, settings.custody, bodies, clock)
     meterings = Meterings(ground.catalogue.now)
-    adapters = AdapterDoor(traffic.adapters, traffic.proxy, meterings, people.credentials, peers, site, bodies, clock)
+    adapters = AdapterDoor(traffic.adapters, traffic.proxy, meterings, people.credentials, people.vigil, peers, site, bodies, clock)
     probes = Probes(_checks(ground), is_draining, notes=lambda: _notes(traffic))
     parts = _parts(settings, clock, ground, people, traffic, peers)
     apps = AppsDoor(AppsParts(room.apps, room.ask_of, parts, site, people.vigil, settings.root_apps))
@@ -62,6 +63,7 @@ def hang(
             *apps.doors(),
             ("/healthz", probes),
             ("/readyz", probes),
+            ("/", Pages()),
         ]
     )
 

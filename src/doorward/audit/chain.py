@@ -12,7 +12,8 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.core.caller import OPERATOR, Caller
 from doorward.store.audit import AuditRow, AuditRows
-from doorward.store.engine import Store
+from doorward.store.engine import Store, Witness
 
 GENESIS = "0" * 64
 _LOOKS_LIKE_A_KEY = re.compile(r"(sk|dw|pk|rk|whsec)-?[A-Za-z0-9_-]{16,}")
@@ -83,6 +84,16 @@ class Audit:
                 return _sealed(row)
 
             await self._rows.append(make, connection)
+
+    @contextmanager
+    def beside(self, actor: Caller | str, action: str, target: str = "", *, from_addr: str = "") -> Iterator[Witness]:
+        """The row of the change that is made inside the block, in the same transaction; `done` tells whether there was one."""
+
+        async def testify(connection: AsyncConnection) -> None:
+            await self.append(actor, action, target, from_addr=from_addr, within=connection)
+
+        with self._store.witnessed(testify) as witness:
+            yield witness
 
     async def verify(self, anchor: str | None = None) -> Verdict:
         """Walk the chain from its first row. `anchor`: a hash noted earlier, which must still be in it."""

@@ -18,12 +18,13 @@ from doorward.core.errors import BodyTooLarge, MethodNotAllowed, NotFound
 from doorward.core.exchange import Asks, Body, Exchange, Headers, header
 from doorward.edge.answering import Answering, Send, answered
 from doorward.edge.body import Receive, declared_size, read_body
-from doorward.edge.data_plane import BodyLimits
+from doorward.edge.data_plane import BodyLimits, ending
 from doorward.edge.incoming_body import IncomingBody
 from doorward.edge.origin import SAFE, check_own
 from doorward.edge.peer import Peers
 from doorward.identity.credentials import Credentials
 from doorward.identity.site import Site
+from doorward.identity.vigil import Vigil
 from doorward.relay.metering import Metering, Meterings
 from doorward.relay.proxy import Call, Proxy
 from doorward.wire import multipart, openai
@@ -39,6 +40,7 @@ class AdapterDoor:
         proxy: Proxy,
         meterings: Meterings,
         credentials: Credentials,
+        vigil: Vigil,
         peers: Peers,
         site: Site,
         limits: BodyLimits,
@@ -48,6 +50,7 @@ class AdapterDoor:
         self._proxy = proxy
         self._meterings = meterings
         self._credentials = credentials
+        self._vigil = vigil
         self._peers = peers
         self._site = site
         self._limits = limits
@@ -87,9 +90,10 @@ class AdapterDoor:
             if reply.whole:
                 whole = b"".join([chunk async for chunk in reply.chunks])
             else:
-                await answer.start(reply)
-                async for chunk in reply.chunks:
-                    await answer.send_chunk(chunk)
+                with self._vigil.over(caller, ending(answer)):
+                    await answer.start(reply)
+                    async for chunk in reply.chunks:
+                        await answer.send_chunk(chunk)
         # The end is sent after everything held was given back: who reads it may count on a settled call.
         if reply.whole:
             await answer.start(reply)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import structlog
 
+from doorward.core.errors import StoreError
 from doorward.providers.catalog import OPENAI, Catalog, Fallback
 from doorward.providers.provider import Provider
 from doorward.store.accounts import Accounts
@@ -32,7 +33,7 @@ class Catalogue:
         self._refresh_s = refresh_s
         self._openai_base_url = openai_base_url
         self._allow_private = allow_private
-        self._wanted = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._snapshot = Catalog()
         self.loaded = False
@@ -40,11 +41,19 @@ class Catalogue:
     def now(self) -> Catalog:
         return self._snapshot
 
-    def changed(self) -> None:
-        """Somebody wrote a row: read again now, not at the next turn."""
-        self._wanted.set()
+    async def changed(self) -> None:
+        """A row was written by this process: its next call goes by it (R9). A database that is away is read at the next turn."""
+        try:
+            await self.refresh()
+        except StoreError as cause:
+            log.warning("catalogue_not_read", cause=type(cause).__name__)
 
     async def refresh(self) -> None:
+        # One at a time: a slow reading that began before a change must not come last and bring the old rows back.
+        async with self._one_at_a_time:
+            await self._read()
+
+    async def _read(self) -> None:
         self._snapshot = Catalog(
             providers=[self._as_set(provider) for provider in await self._providers.all()],
             accounts=await self._accounts.all(),
@@ -73,9 +82,7 @@ class Catalogue:
 
     async def _keep(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), self._refresh_s)
-            self._wanted.clear()
+            await asyncio.sleep(self._refresh_s)
             try:
                 await self.refresh()
             except Exception as cause:  # the last good snapshot stays; a database that is away must not end this task  # noqa: BLE001

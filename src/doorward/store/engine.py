@@ -10,8 +10,10 @@ which names no host; the cause is chained for the log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import event, select
@@ -28,6 +30,18 @@ BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process's writer."""
 READERS = 4
 PG_WRITERS = 5
+
+
+@dataclass(slots=True)
+class Witness:
+    """Writes one more row at the end of the first transaction of `task`; `done` once that is committed."""
+
+    task: asyncio.Task[Any] | None
+    testify: Callable[[AsyncConnection], Awaitable[None]]
+    done: bool = False
+
+
+_witness: ContextVar[Witness | None] = ContextVar("witness", default=None)
 
 
 class Store:
@@ -118,6 +132,13 @@ class Store:
             try:
                 async with connection.begin():
                     yield connection
+                    witness = _witness.get()
+                    # tasks that were begun inside the block inherit its context, but what they write is another matter
+                    testifies = witness is not None and not witness.done and witness.task is asyncio.current_task()
+                    if witness is not None and testifies:
+                        await witness.testify(connection)
+                if witness is not None and testifies:
+                    witness.done = True
             except BaseException:
                 self._after_commit.pop(id(connection), None)
                 raise
@@ -127,6 +148,16 @@ class Store:
     def after_commit(self, connection: AsyncConnection, callback: Callable[[], object]) -> None:
         """Run once the open transaction is committed, never if it is undone: for what memory knows of a row."""
         self._after_commit.setdefault(id(connection), []).append(callback)
+
+    @contextmanager
+    def witnessed(self, testify: Callable[[AsyncConnection], Awaitable[None]]) -> Iterator[Witness]:
+        """The first transaction of this task in the block ends with `testify`: the change and its row, or neither."""
+        witness = Witness(asyncio.current_task(), testify)
+        before = _witness.set(witness)
+        try:
+            yield witness
+        finally:
+            _witness.reset(before)
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:

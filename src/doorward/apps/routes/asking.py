@@ -29,7 +29,7 @@ class Asking:
         return self.caller.owner
 
 
-def _asking(request: Request) -> Asking:
+async def _asking(request: Request) -> Asking:
     made: Asking = request.scope[SCOPE_KEY](request)
     return made
 

@@ -12,7 +12,7 @@ from doorward.edge.control_plane.caller import HasParts
 from doorward.ledger.reports import Accounting
 
 
-def _accounting(parts: HasParts) -> Accounting:
+async def _accounting(parts: HasParts) -> Accounting:
     if parts.accounting is None:
         raise NotFound("This Doorward keeps no book.")
     return parts.accounting

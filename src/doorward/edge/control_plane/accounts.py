@@ -101,7 +101,7 @@ async def add_account(parts: HasParts, wish: AccountIn) -> AccountOut:
             project=wish.project,
         ),
     )
-    parts.changed()
+    await parts.changed()
     return _shown(account)
 
 
@@ -123,7 +123,7 @@ async def change_account(parts: HasParts, account_id: str, wish: AccountChange) 
         account = await parts.accounts.change(account_id, OPERATOR, **fields)
     else:
         account = await _found(parts, account_id)
-    parts.changed()
+    await parts.changed()
     return _shown(account)
 
 
@@ -132,7 +132,7 @@ async def change_account(parts: HasParts, account_id: str, wish: AccountChange) 
 async def remove_account(parts: HasParts, account_id: str) -> Deleted:
     """Remove the account and its key."""
     await parts.custodian.let_go([account_id], owner=OPERATOR)
-    parts.changed()
+    await parts.changed()
     return Deleted(id=account_id)
 
 

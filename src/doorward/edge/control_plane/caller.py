@@ -10,12 +10,12 @@ from doorward.core.caller import Caller
 from doorward.edge.control_plane.parts import Parts
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.parts
     return parts
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     """The guard put it there; a public route has none."""
     caller: Caller = request.state.caller
     return caller

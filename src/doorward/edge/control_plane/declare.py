@@ -24,7 +24,7 @@ from doorward.core.caller import Caller, Scope
 from doorward.core.errors import BadRequest, BodyTooLarge, Forbidden, Unauthenticated
 from doorward.edge.control_plane.fields import ErrorAnswer
 from doorward.edge.control_plane.parts import Parts
-from doorward.edge.control_plane.record import record
+from doorward.edge.control_plane.record import recorded
 from doorward.edge.origin import check_write
 from doorward.identity.custody import Custody, require_mode
 
@@ -49,7 +49,7 @@ class Declaration:
     modes: frozenset[Custody] | None
     """Custody modes in which the route exists; elsewhere it is a 404 `not_in_this_mode`, whoever asks."""
     audits_itself: bool
-    """Its change and its audit row are one transaction; other writes get a row once they succeeded."""
+    """It says more in its row than route and object; other writes get theirs from the guard."""
 
     @property
     def is_recorded(self) -> bool:
@@ -100,10 +100,10 @@ class Guarded(APIRoute):
             if self.declaration.auth != "public":
                 request.state.caller = await _admitted(parts, request, self.declaration)
             body = await _read_capped(request, self.declaration.body_cap_bytes)
-            response = await handler(Request(request.scope, _replay(body, request.receive)))
-            if parts.desk is not None and self.declaration.is_recorded:
-                await record(parts.desk.audit, parts.peers, request, self.path, response.status_code)
-            return response
+            whole = Request(request.scope, _replay(body, request.receive))
+            if parts.desk is None or not self.declaration.is_recorded:
+                return await handler(whole)
+            return await recorded(parts.desk.audit, parts.peers, request, self.path, lambda: handler(whole))
 
         return guarded
 

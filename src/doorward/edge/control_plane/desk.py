@@ -12,19 +12,19 @@ from doorward.edge.slot import Slot
 from doorward.identity.desk import Desk
 
 
-def _desk(parts: HasParts) -> Desk:
+async def _desk(parts: HasParts) -> Desk:
     if parts.desk is None:
         raise Unavailable("This server was built without users.")
     return parts.desk
 
 
-def _slot(parts: HasParts) -> Slot:
+async def _slot(parts: HasParts) -> Slot:
     if parts.slot is None:
         raise Unavailable("This server was built without users.")
     return parts.slot
 
 
-def _from_addr(parts: HasParts, request: Request) -> str:
+async def _from_addr(parts: HasParts, request: Request) -> str:
     return parts.peers.address(request.scope.get("client"), request.scope["headers"])
 
 

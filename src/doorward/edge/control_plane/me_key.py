@@ -28,7 +28,7 @@ class Configured(Answer):
 async def set_my_key(parts: HasParts, slot: HasSlot, caller: Calling, wish: KeyIn, from_addr: FromAddr) -> Response:
     """Store my OpenAI key, in place of the one before. It serves from the next call on."""
     await slot.fill(_mine(caller), wish.key, caller, from_addr)
-    parts.changed()
+    await parts.changed()
     return Response(status_code=204)
 
 
@@ -44,7 +44,7 @@ async def is_my_key_set(slot: HasSlot, caller: Calling) -> Configured:
 async def clear_my_key(parts: HasParts, slot: HasSlot, caller: Calling, from_addr: FromAddr) -> Response:
     """Forget my OpenAI key. My next call needs a new one."""
     await slot.empty(_mine(caller), caller, from_addr)
-    parts.changed()
+    await parts.changed()
     return Response(status_code=204)
 
 
@@ -55,7 +55,7 @@ async def set_key(parts: HasParts, desk: HasDesk, slot: HasSlot, caller: Calling
     if not POLICIES[desk.custody].anyone_sets_key and not caller.is_admin:
         raise Forbidden("Unauthorized: Only admins can set the OpenAI API key")
     await slot.fill(OPERATOR, wish.key, caller, from_addr)
-    parts.changed()
+    await parts.changed()
     return Response(status_code=204)
 
 

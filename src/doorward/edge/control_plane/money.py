@@ -24,7 +24,7 @@ class Money:
     estimates: Estimates
 
 
-def _money(parts: HasParts) -> Money:
+async def _money(parts: HasParts) -> Money:
     if parts.money is None:
         raise NotFound("This Doorward keeps no budgets.")
     return parts.money

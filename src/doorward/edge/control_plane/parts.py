@@ -33,8 +33,8 @@ class Parts:
     credentials: Credentials
     peers: Peers
     clock: Clock
-    changed: Callable[[], None]
-    """Providers or accounts are other than before: the relay reads them again at once."""
+    changed: Callable[[], Awaitable[None]]
+    """Providers or accounts are other than before: once this returns, the relay's next call goes by them (R9)."""
     try_account: Callable[[str], Awaitable[Tried]]
     """Account id -> what its key can do now. Goes out through the relay's own transport."""
     version: str

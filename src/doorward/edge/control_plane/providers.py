@@ -80,7 +80,7 @@ async def add_provider(parts: HasParts, wish: ProviderIn) -> ProviderOut:
         allow_private=wish.allow_private,
     )
     added = await parts.providers.add(provider)
-    parts.changed()
+    await parts.changed()
     return _shown(added)
 
 
@@ -111,7 +111,7 @@ async def change_provider(parts: HasParts, provider_id: str, wish: ProviderChang
         fields["allow_private"] = private
         fields["base_url"] = provider_form.base_url(wish.base_url or before.base_url, allow_private=private or parts.allow_private)
     changed = await parts.providers.change(provider_id, **fields)
-    parts.changed()
+    await parts.changed()
     return _shown(changed)
 
 
@@ -120,7 +120,7 @@ async def change_provider(parts: HasParts, provider_id: str, wish: ProviderChang
 async def remove_provider(parts: HasParts, provider_id: str) -> Deleted:
     """Remove it; 409 while it has accounts."""
     await parts.providers.remove(provider_id)
-    parts.changed()
+    await parts.changed()
     return Deleted(id=provider_id)
 
 
