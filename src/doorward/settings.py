@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     breaker_open_s: float = Field(
         10.0, gt=0, le=14, description="An account that keeps failing is left alone this many seconds, twice as long at the most."
     )
+    gate_s: float = Field(
+        15.0, gt=0, le=15, description="A stream's status is held so long for its first event where there is a fallback, in seconds."
+    )
     total_s: float = Field(3600.0, gt=0, description="For a whole call, in seconds.")
 
     # Response cache

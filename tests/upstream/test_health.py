@@ -178,6 +178,9 @@ def test_in_flight_returns_to_nothing_however_it_ends(health: Health) -> None:
     for trial in trials:  # a second end does nothing
         trial.abandoned()
         trial.succeeded()
+    assert health.score(_plan()).in_flight == 3, "an answer that has begun is on its way to its end"
+    for trial in trials * 2:
+        trial.over()
     assert health.score(_plan()).in_flight == 0
 
 
@@ -216,7 +219,7 @@ def test_snapshot_is_plain_and_complete(health: Health) -> None:
         "account": "a",
         "model": "m",
         "breaker": "closed",
-        "in_flight": 0,
+        "in_flight": 1,
         "failure_rate": 0.0,
         "took_s": 0.25,
         "headroom": {},
@@ -228,7 +231,9 @@ def test_snapshot_is_plain_and_complete(health: Health) -> None:
 def test_invented_model_names_do_not_pile_up(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.upstream.health._MOST_ROUTES", 100)
     for number in range(500):
-        health.begin(_plan(model=f"m{number}")).succeeded()
+        trial = health.begin(_plan(model=f"m{number}"))
+        trial.succeeded()
+        trial.over()
         health.rest(_plan(model=f"m{number}"), 0.0)
     assert len(health.snapshot()["routes"]) <= 100
     assert len(health._rests) <= 101

@@ -19,6 +19,7 @@ from doorward.ledger.ledger import Ledger
 from doorward.objects.ownership import Ownership
 from doorward.providers.prices import Prices, overrides_of
 from doorward.providers.route import TimeLimits
+from doorward.relay.account_limits import AccountLimits
 from doorward.relay.attempt import Sender
 from doorward.relay.balance import Balance
 from doorward.relay.binding import Binding
@@ -78,10 +79,20 @@ async def open_road(settings: Settings, clock: Clock, start_id: str, ground: Gro
     router = Router(ground.catalogue.now, lambda caller: no_account(settings.custody, caller), _time_limits(settings))
     health = Health(clock, BreakerLimits(open_s=settings.breaker_open_s, most_open_s=2 * settings.breaker_open_s))
     meter = Meter(prices, clock)
-    failover = Failover(sender, Balance(health), health, meter, prices.facts, clock, retry_wait_s=settings.retry_wait_s)
     counters, cache = _shared(settings, clock, running)
-    limits = Limits(counters)
+    limits = Limits(counters, lambda: ground.catalogue.now().limits)
     running.keep(limits.run(), "seats")
+    failover = Failover(
+        sender,
+        Balance(health),
+        health,
+        meter,
+        prices.facts,
+        clock,
+        AccountLimits(limits),
+        retry_wait_s=settings.retry_wait_s,
+        gate_s=settings.gate_s,
+    )
     idempotency = Idempotency(ground.store, ground.vault, running_s=settings.total_s + settings.retry_wait_s)
     running.keep(idempotency.run(), "kept answers")
     ownership = Ownership(Objects(ground.store))

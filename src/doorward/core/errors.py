@@ -15,6 +15,7 @@ Every refusal that leaves Doorward is one of these, written in OpenAI's shape by
     │   ├── HeadTooLarge               431 head_too_large
     │   ├── TooSlow                    408 request_timeout
     │   └── Unprocessable              422 invalid_value
+    │       └── IdempotencyMismatch    422 idempotency_mismatch
     ├── Unauthenticated                401 not_authenticated
     │   ├── InvalidApiKey              401 invalid_api_key
     │   └── UpstreamKeyRefused         401 upstream_key_refused   (the caller's own stored key)
@@ -57,11 +58,14 @@ class DoorwardError(Exception):
         param: str | None = None,
         code: str | None = None,
         retry_after_s: float | None = None,
+        is_final: bool = False,
     ) -> None:
+        """`is_final`: asking again within a minute is of no use, whatever `retry_after_s` says."""
         super().__init__(message)
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+        self.is_final = is_final
         if code is not None:
             self.code = code
 
@@ -69,7 +73,7 @@ class DoorwardError(Exception):
     def should_retry(self) -> bool | None:
         """`False` tells SDKs to stop; `None` leaves it to them (429/503 that free within 60 s)."""
         waits = self.retry_after_s is not None and self.retry_after_s <= 60
-        return None if self.status in (429, 503) and waits else False
+        return None if self.status in (429, 503) and waits and not self.is_final else False
 
 
 class BadRequest(DoorwardError):
@@ -114,6 +118,10 @@ class TooSlow(BadRequest):
 
 class Unprocessable(BadRequest):
     status, code = 422, "invalid_value"
+
+
+class IdempotencyMismatch(Unprocessable):
+    code = "idempotency_mismatch"
 
 
 class Unauthenticated(DoorwardError):

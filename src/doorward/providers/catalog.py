@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from doorward.core.caller import KeyLimits
 from doorward.providers.provider import Account, Provider
 
 SIMULATOR = "simulator"
@@ -42,11 +43,14 @@ class Catalog:
         accounts: Iterable[Account] = (),
         aliases: Mapping[str, str] | None = None,
         fallbacks: Iterable[Fallback] = (),
+        limits: Mapping[str, KeyLimits] | None = None,
     ) -> None:
         self.providers = {provider.id: provider for provider in providers if provider.is_active}
         self.accounts = {account.id: account for account in accounts}
         self.aliases = {name.lower(): model for name, model in (aliases or {}).items()}
         self.fallbacks = tuple(fallbacks)
+        self.limits = dict(limits or {})
+        """Of users and accounts: ``user:<id>``, ``account:<id>``."""
         self._usable: dict[tuple[str, frozenset[str]], tuple[Account, ...]] = {}
         self._found: dict[tuple[str, frozenset[str]], tuple[Provider, str] | None] = {}
         self._routes: dict[str, Fallback | None] = {}

@@ -25,6 +25,8 @@ class Provider:
     """The price list that applies: a provider's name in the data set, ``free``, or `None` = its own id."""
     added: int = 0
     """Order of adding; the later wins a tie."""
+    is_draining: bool = False
+    """For maintenance: its open calls end, new ones go to fallbacks or are told to come again."""
 
     @property
     def needs_key(self) -> bool:

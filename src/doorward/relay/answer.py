@@ -17,14 +17,17 @@ from doorward.core.exchange import Reply, header
 from doorward.ledger.entry import Attempt, AttemptState
 from doorward.providers.route import TimeLimits
 from doorward.upstream.port import Incoming, Lost, Silent, Stage, TransportError
+from doorward.wire import envelope
 from doorward.wire.endpoints import Endpoint
 from doorward.wire.headers import back
 from doorward.wire.scrub import scrub
-from doorward.wire.sse import EventTooLarge, Splitter, data_of, is_done
+from doorward.wire.sse import EventTooLarge, Splitter, data_of
 
 WHOLE_BYTES = 8 * 2**20
 ERROR_BYTES = 2**20
 DONE = b"data: [DONE]\n\n"
+COMPLETE_S = 5.0
+"""How long a stream that has told its `finish_reason` is waited for: only usage and `[DONE]` can follow."""
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
 _RESPONSE_ENDED = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
 
@@ -37,15 +40,15 @@ def lost(cause: TransportError) -> UpstreamLost | UpstreamSilent:
 
 
 class Deadline:
-    """Between two pieces `idle_s`, for the first `first_s`, and never beyond the call's total."""
+    """Between two pieces `idle_s`, for the first `first_s`, and never beyond `until_s`, the whole call's end (monotonic)."""
 
     __slots__ = ("_clock", "_first_until", "_idle_s", "_started", "_until")
 
-    def __init__(self, clock: Clock, sent_s: float, limits: TimeLimits, streamed: bool) -> None:
+    def __init__(self, clock: Clock, sent_s: float, until_s: float, limits: TimeLimits, streamed: bool) -> None:
         self._clock = clock
         self._started = False
         self._idle_s = limits.idle_s
-        self._until = sent_s + limits.total_s
+        self._until = until_s
         self._first_until = sent_s + (limits.first_event_streamed_s if streamed else limits.first_event_whole_s)
 
     def left_s(self) -> float:
@@ -53,8 +56,10 @@ class Deadline:
         wait = self._idle_s if self._started else self._first_until - now
         return max(0.001, min(wait, self._until - now))
 
-    def began(self) -> None:
+    def began(self) -> float:
+        """-> when, monotonic."""
         self._started = True
+        return self._clock.monotonic()
 
 
 async def reply_of(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
@@ -89,12 +94,12 @@ def error_reply(incoming: Incoming, body: bytes) -> Reply:
 
 def _first(attempt: Attempt, deadline: Deadline) -> None:
     attempt.state = AttemptState.FIRST_EVENT
-    deadline.began()
+    attempt.first_event_s = deadline.began()
 
 
 async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline) -> Reply:
     held = [await incoming.read(deadline.left_s())]
-    deadline.began()
+    attempt.first_event_s = deadline.began()
     size = len(held[0])
     while held[-1] and size <= WHOLE_BYTES:
         held.append(await incoming.read(deadline.left_s()))
@@ -131,7 +136,8 @@ async def _pass(incoming: Incoming, first: bytes, attempt: Attempt, deadline: De
 async def _stream(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
     splitter = Splitter()
     events: list[bytes] = []
-    while hold and not events:
+    # Comments that keep a connection alive are no event: they neither start an answer nor extend its limit.
+    while hold and all(data_of(event) is None for event in events):
         piece = await incoming.read(deadline.left_s())
         if not piece:
             raise Lost("the stream ended before its first event", Stage.HEAD)
@@ -148,22 +154,28 @@ async def _events(
     try:
         while True:
             for event in events:
-                if attempt.state is not AttemptState.FIRST_EVENT:
+                data = data_of(event)
+                if data is not None and attempt.state is not AttemptState.FIRST_EVENT:
                     _first(attempt, deadline)
-                if not ends.saw(event):
+                if not ends.saw(data):
                     attempt.dropped_events += 1
                     continue
+                if ends.error is not None:
+                    attempt.state = AttemptState.AMBIGUOUS
+                    attempt.reason = f"the stream ended with an error: {ends.error.code or ends.error.type}"
+                    raise _said(ends.error)
                 yield event
                 if ends.done:
                     attempt.state = AttemptState.DONE
                     return
-            piece = await incoming.read(deadline.left_s())
+            wait_s = deadline.left_s()
+            piece = await incoming.read(min(wait_s, COMPLETE_S) if ends.is_finished else wait_s)
             if not piece:
                 break
             events = _split(splitter, piece)
     except TransportError as cause:
-        attempt.state = AttemptState.AMBIGUOUS
         if not ends.complete:
+            attempt.state = AttemptState.AMBIGUOUS
             attempt.reason = str(cause)
             raise lost(cause) from cause
     if not ends.complete:
@@ -184,6 +196,16 @@ def _split(splitter: Splitter, piece: bytes) -> list[bytes]:
         raise Lost(str(cause), Stage.BODY) from cause
 
 
+def _said(error: envelope.UpstreamError) -> UpstreamLost:
+    """The upstream's own words in our one error event; on routes with rescue it is a stream that died, like any other."""
+    return UpstreamLost(error.message or "The upstream ended its stream with an error.", code=error.code)
+
+
+class _WithError(msgspec.Struct):
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_with_error = msgspec.json.Decoder(_WithError)
 _well_formed = msgspec.json.Decoder(msgspec.Raw)
 """Checks that an event is JSON, and keeps nothing of it."""
 
@@ -191,22 +213,23 @@ _well_formed = msgspec.json.Decoder(msgspec.Raw)
 class _End:
     """When a stream of this kind is complete."""
 
-    __slots__ = ("_finished", "_kind", "_n", "done")
+    __slots__ = ("_finished", "_kind", "_n", "done", "error")
 
     def __init__(self, kind: str, n: int) -> None:
         self._kind = kind
         self._n = n
         self._finished = 0
         self.done = False
+        self.error: envelope.UpstreamError | None = None
+        """The stream's last word was an error, in OpenAI's shape."""
 
-    def saw(self, event: bytes) -> bool:
-        """Take note of an event -> whether it is well-formed; one that is not is not passed on."""
-        if is_done(event):
-            self.done = True
-            return True
-        data = data_of(event)
+    def saw(self, data: bytes | None) -> bool:
+        """Take note of an event's data -> whether it is well-formed; one that is not is not passed on."""
         if data is None:
             return True  # a comment, or a field of the protocol
+        if data.strip() == b"[DONE]":
+            self.done = True
+            return True
         try:
             _well_formed.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -216,7 +239,13 @@ class _End:
                 self._finished = self._n
         elif b'"finish_reason"' in data:
             self._finished += len(_FINISHED.findall(data))
+        elif b'"error"' in data and self._kind in ("chat", "completion") and _is_error(data):
+            self.error = envelope.read_upstream(data)
         return True
+
+    @property
+    def is_finished(self) -> bool:
+        return self._kind in ("chat", "completion") and self._finished >= self._n
 
     @property
     def complete(self) -> bool:
@@ -227,3 +256,10 @@ class _End:
     @property
     def owes_done(self) -> bool:
         return self._kind in ("chat", "completion") and not self.done
+
+
+def _is_error(data: bytes) -> bool:
+    try:
+        return bytes(_with_error.decode(data).error) not in (b"null", b"{}", b'""', b"false")
+    except msgspec.DecodeError:
+        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from doorward.core.clock import Clock
+from doorward.core.errors import UpstreamFailed
 from doorward.core.exchange import EMPTY, Body, Exchange, Header, MemoryBody
 from doorward.ledger.entry import Attempt, AttemptState
 from doorward.providers.provider import Provider
@@ -29,8 +30,16 @@ class Sender:
         self._clock = clock
         self._places: dict[Provider, Place] = {}
 
-    async def send(self, plan: Plan, exchange: Exchange, endpoint: Endpoint, limits: TimeLimits, attempt: Attempt) -> Incoming:
-        """Raises the transport's errors; `attempt.state` says how far it got."""
+    async def send(
+        self,
+        plan: Plan,
+        exchange: Exchange,
+        endpoint: Endpoint,
+        limits: TimeLimits,
+        attempt: Attempt,
+        left_s: float = float("inf"),
+    ) -> Incoming:
+        """Raises the transport's errors; `attempt.state` says how far it got. `left_s`: of the whole call."""
         place = self._place(plan.provider)
         headers: list[Header] = forward(exchange.headers)
         headers.append((b"x-request-id", exchange.request_id.encode()))
@@ -38,14 +47,15 @@ class Sender:
         await self._credentials.write(plan, headers)
         attempt.state = AttemptState.CONNECTING
         target = place.base_path + exchange.path.encode()
+        first_s = limits.first_event_streamed_s if exchange.asks.stream else limits.first_event_whole_s
         outgoing = Outgoing(
             place.origin,
             exchange.method,
             target + b"?" + exchange.query if exchange.query else target,
             headers,
             body,
-            connect_s=limits.connect_s,
-            head_s=limits.first_event_streamed_s if exchange.asks.stream else limits.first_event_whole_s,
+            connect_s=min(limits.connect_s, left_s),
+            head_s=min(first_s, left_s),
             sent=attempt.was_sent,
         )
         incoming = await self._transports[place.origin.scheme].open(outgoing)
@@ -58,7 +68,12 @@ class Sender:
         if place is None:
             if len(self._places) > 1000:  # rows that were changed leave their old selves behind
                 self._places.clear()
-            place = self._places[provider] = place_of(provider)
+            try:
+                place = self._places[provider] = place_of(provider)
+            except ValueError as cause:
+                raise UpstreamFailed(
+                    f"{cause}. Its operator can mend it: doorward provider set {provider.id} --base-url."
+                ) from cause
         return place
 
     @staticmethod

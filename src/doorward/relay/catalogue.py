@@ -15,6 +15,7 @@ from doorward.core.errors import StoreError
 from doorward.providers.catalog import OPENAI, Catalog, Fallback
 from doorward.providers.provider import Provider
 from doorward.store.accounts import Accounts
+from doorward.store.call_limits import CallLimits
 from doorward.store.engine import Store
 from doorward.store.providers import Providers
 from doorward.store.routes import Aliases, Routes
@@ -30,6 +31,7 @@ class Catalogue:
         self._accounts = Accounts(store)
         self._routes = Routes(store)
         self._aliases = Aliases(store)
+        self._limits = CallLimits(store)
         self._refresh_s = refresh_s
         self._openai_base_url = openai_base_url
         self._allow_private = allow_private
@@ -62,6 +64,7 @@ class Catalogue:
                 Fallback(rule.match, rule.fallbacks, rule.first_event_timeout_s, rule.idle_timeout_s, rule.rescue)
                 for rule in await self._routes.all()
             ],
+            limits=await self._limits.all(),
         )
         self.loaded = True
 

@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
+from doorward.core.errors import UpstreamFailed
 from doorward.core.exchange import Header, Reply
+from doorward.wire import envelope
 
 WAITING = b": waiting\n\n"
 _HEAD: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8")]
@@ -38,17 +40,27 @@ class Gate:
             await asyncio.wait({starting}, timeout=self._hold_s)
         reply = starting.result()
         if not reply.streamed:
-            # An error that would have been a status, or a whole answer where a stream was asked for: one event.
             body = b"".join([chunk async for chunk in reply.chunks])
+            if reply.status >= 400:
+                # What would have been a status is an error now, raised: nobody may take this answer for a whole one.
+                raise _told_late(body)
             yield b"data: " + body.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n\n"
-            if reply.status < 400:
-                yield b"data: [DONE]\n\n"
+            yield b"data: [DONE]\n\n"
             return
         async for chunk in reply.chunks:
             yield chunk
+
+
+def _told_late(body: bytes) -> UpstreamFailed:
+    said = envelope.read_upstream(body)
+    error = UpstreamFailed(said.message or "The upstream refused the call.", param=said.param, code=said.code)
+    error.type = said.type or error.type
+    return error
 
 
 async def _ended(starting: asyncio.Future[Reply]) -> None:
     if not starting.done():
         starting.cancel()
         await asyncio.wait({starting})
+    if not starting.cancelled():
+        starting.exception()  # a client that left before it was told has no use for it

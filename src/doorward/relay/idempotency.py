@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from doorward.core.errors import DoorwardError
+from doorward.core.errors import DoorwardError, KeyNotConfigured
 from doorward.core.secret import Secret
 from doorward.relay.recording import Recording, unpacked
 from doorward.store.engine import Store
@@ -30,7 +30,14 @@ class Idempotency:
         self._keep_s = keep_s
 
     async def claim(self, name: str, fingerprint: str) -> Claim:
-        return await self._calls.claim(name, fingerprint, self._running_s)
+        """A claim that is interrupted is given back: its client has gone, and nobody else is to wait for it."""
+        claiming = asyncio.ensure_future(self._calls.claim(name, fingerprint, self._running_s))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            if (await claiming).is_mine:
+                await self.free(name)
+            raise
 
     async def keep(self, name: str, answer: Recording) -> None:
         async with self._store.writing() as connection:
@@ -38,7 +45,13 @@ class Idempotency:
             await self._calls.done(name, self._keep_s, within=connection)
 
     async def answer(self, name: str) -> Recording | None:
-        return unpacked((await self._vault.use(_sealed_name(name))).reveal())
+        """`None`: it is not there any more, or another version's."""
+        try:
+            return unpacked((await self._vault.use(_sealed_name(name))).reveal())
+        except KeyNotConfigured:
+            return None
+        finally:
+            self._vault.let_go(_sealed_name(name))
 
     async def free(self, name: str) -> None:
         await self._calls.free(name)

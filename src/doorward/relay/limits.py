@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
 
@@ -15,6 +16,8 @@ from doorward.core.caller import NO_LIMITS, Caller, KeyLimits
 from doorward.core.errors import ConcurrencyExceeded, DoorwardError, LimitExceeded, TokensExceeded
 from doorward.core.exchange import Exchange, Header, Reply
 from doorward.ledger.entry import Entry
+from doorward.ledger.ledger import unbroken
+from doorward.providers.provider import Account
 from doorward.shared.counters import Counters, Level, Limit, Taken, Want
 
 MINUTE_S, DAY_S = 60.0, 86_400.0
@@ -25,7 +28,7 @@ _SEAT_FREES_S = 1.0
 
 @lru_cache(maxsize=10_000)
 def limits_of(who: str, bounds: KeyLimits) -> tuple[Limit, ...]:
-    """A key's bounds as limits; `who` is ``key:<public id>``."""
+    """Bounds as limits; `who` is ``key:<public id>``, ``user:<id>`` or ``account:<id>``."""
     rows: tuple[tuple[str, str, int | None, float], ...] = (
         ("rpm", "requests", bounds.rpm, MINUTE_S),
         ("rpd", "requests", bounds.rpd, DAY_S),
@@ -46,17 +49,30 @@ def estimate_tokens(exchange: Exchange) -> int:
 
 
 class Limits:
-    """`run` belongs to the app's tasks: it keeps the seats of open calls alive."""
+    """`run` belongs to the app's tasks: it keeps the seats of open calls alive.
 
-    def __init__(self, counters: Counters, keep_every_s: float = 40.0) -> None:
+    `bounds` tells the limits that stand beside a key's own: of ``user:<id>`` and ``account:<id>``.
+    """
+
+    def __init__(self, counters: Counters, bounds: Callable[[], Mapping[str, KeyLimits]], keep_every_s: float = 40.0) -> None:
         self._counters = counters
+        self._bounds = bounds
         self._keep_every_s = keep_every_s
         self._open: dict[str, tuple[Limit, ...]] = {}
 
     def slot(self, caller: Caller, exchange: Exchange, entry: Entry) -> Slot:
         """Enter to take, leave to true up. Raises a 429 of `core.errors` that says which limit, and when it frees."""
         limits = () if caller.limits is NO_LIMITS else limits_of(f"key:{caller.key_id}", caller.limits)
+        if caller.user_id is not None:
+            limits += self._of(f"user:{caller.user_id}")
         return Slot(self, limits, exchange, entry)
+
+    def of_account(self, account: Account | None) -> tuple[Limit, ...]:
+        return () if account is None else self._of(f"account:{account.id}")
+
+    def _of(self, subject: str) -> tuple[Limit, ...]:
+        bounds = self._bounds().get(subject)
+        return () if bounds is None else limits_of(subject, bounds)
 
     async def run(self) -> None:
         while True:
@@ -89,7 +105,7 @@ class Slot:
         self._limits = limits
         self._exchange = exchange
         self._entry = entry
-        self._seat = entry.id
+        self._seat = entry.opening  # not `entry.id`: a client may send the same id twice at once
         self._held = 0
         self._levels: tuple[Level, ...] = ()
 
@@ -98,7 +114,7 @@ class Slot:
             self._held = estimate_tokens(self._exchange)
             taken = await self._of.take(self._limits, self._held, self._seat)
             self._levels = taken.levels
-            levels = {level.limit.name.rsplit(":", 1)[1]: [level.remaining, level.limit.most] for level in taken.levels}
+            levels = {_short(level.limit): [level.remaining, level.limit.most] for level in taken.levels}
             self._entry.note("limits", left=levels)
             if taken.refused is not None:
                 raise refusal(taken)
@@ -106,8 +122,16 @@ class Slot:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._limits:
-            used = sum(a.usage.input_tokens + a.usage.output_tokens for a in self._entry.attempts if a.usage is not None)
-            await asyncio.shield(self._of.settle(self._limits, self._held, used, self._seat))
+            await unbroken(self._settled())
+
+    async def _settled(self) -> None:
+        entry = self._entry
+        try:
+            if not entry.is_metered:  # a stream that was cut is counted first: leaving early must not be free
+                await entry.metered()
+        finally:
+            used = sum(a.usage.input_tokens + a.usage.output_tokens for a in entry.attempts if a.usage is not None)
+            await self._of.settle(self._limits, self._held, used, self._seat)
 
     def show(self, reply: Reply) -> Reply:
         """OpenAI's `x-ratelimit-*`: ours where the key has limits, in place of the upstream's; and what we did."""
@@ -141,18 +165,27 @@ def duration(seconds: float) -> bytes:
     return b"%dm%ds" % (minutes, math.ceil(rest)) if minutes else f"{rest:.3g}s".encode()
 
 
+def _short(limit: Limit) -> str:
+    """`rpm` of the key, `user rpm` of its user."""
+    who, _, rest = limit.name.partition(":")
+    name = rest.rsplit(":", 1)[1]
+    return name if who == "key" else f"{who} {name}"
+
+
 def refusal(taken: Taken) -> DoorwardError:
     limit, wait_s = taken.refused, taken.retry_after_s
     assert limit is not None
+    whose = "This key" if limit.name.startswith("key:") else "This user"
     if limit.kind == "seats":
         return ConcurrencyExceeded(
-            f"This key may have {limit.most} calls open at once, and has. Wait for one to end.", retry_after_s=_SEAT_FREES_S
+            f"{whose} may have {limit.most} calls open at once, and has. Wait for one to end.", retry_after_s=_SEAT_FREES_S
         )
     per = "minute" if limit.window_s == MINUTE_S else "day"
     if wait_s is None:
         return TokensExceeded(
-            f"The request needs more tokens than this key's {limit.most:,} a {per} can ever hold. Send less at once."
+            f"The request needs more tokens than the {limit.most:,} a {per} that {whose.lower()} may use. Send less at once."
         )
     freed = f"Try again in {wait_s:.3g} s." if wait_s < 120 else f"Try again in {math.ceil(wait_s / 60)} minutes."
     error = TokensExceeded if limit.kind == "tokens" else LimitExceeded
-    return error(f"This key's limit of {limit.most:,} {limit.kind} a {per} is reached. {freed}", retry_after_s=wait_s)
+    message = f"{whose}'s limit of {limit.most:,} {limit.kind} a {per} is reached. {freed}"
+    return error(message, retry_after_s=wait_s, is_final=limit.window_s == DAY_S)

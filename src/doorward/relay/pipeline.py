@@ -64,7 +64,8 @@ class Pipeline:
                 if (cached := await self.response_cache.find(caller, key, exchange, entry)) is not None:
                     yield slot.show(cached)
                     return
-                sharing = self.shared_calls.through(exchange, caller, entry, key)
+                fresh = self.response_cache.is_bypassed(exchange)
+                sharing = self.shared_calls.through(exchange, caller, entry, key, fresh=fresh)
                 async with sharing as joined:
                     if joined is not None:
                         yield slot.show(joined)

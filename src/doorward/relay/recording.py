@@ -8,6 +8,9 @@ import msgspec
 
 from doorward.core.exchange import Header, Reply
 
+LARGEST_BYTES = 2**20
+"""Of an answer that is kept, by whoever keeps it."""
+
 
 class Recording(msgspec.Struct, array_like=True):
     status: int
@@ -32,6 +35,12 @@ _decoder = msgspec.msgpack.Decoder(Recording)
 
 _OF_ONE_CALL = (b"x-request-id", b"x-ratelimit-", b"openai-processing-ms", b"date")
 """Headers that tell of the call that was made, not of the answer."""
+
+
+def recorded(reply: Reply, chunks: list[bytes]) -> Recording:
+    """Comments told a client to wait; one that gets the answer again does not."""
+    kept = [chunk for chunk in chunks if not chunk.startswith(b":")] if reply.streamed else chunks
+    return Recording(reply.status, kept_headers(reply.headers), kept, reply.streamed)
 
 
 def kept_headers(headers: list[Header]) -> list[Header]:

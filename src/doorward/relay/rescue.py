@@ -19,14 +19,14 @@ from doorward.core.exchange import Exchange, MemoryBody, Reply
 from doorward.providers.model_facts import ModelFacts
 from doorward.providers.route import Plan
 from doorward.relay.refused import Refused
-from doorward.relay.splice import Splice, Told
+from doorward.relay.resend import MOST_ATTEMPTS, Next
+from doorward.relay.splice import Differs, Splice, Told, continued
 from doorward.upstream.classify import Outcome, Verdict
 from doorward.wire import openai
 
 if TYPE_CHECKING:
     from doorward.relay.failover import Call, Failover, Started
 
-Died = UpstreamLost | UpstreamSilent
 _CONTINUED = frozenset({"chat", "completion"})
 
 
@@ -41,91 +41,99 @@ class Rescue:
 
     @asynccontextmanager
     async def through(self, call: Call) -> AsyncIterator[Reply]:
-        started = await self._failover.start(call)
-        if isinstance(started, Refused):
-            yield started.reply(call.entry)
-            return
-        running = _Running(started)
-        reply = started.reply
+        answer: _Answer | None = None
         try:
-            yield Reply(reply.status, reply.headers, self._chunks(running, call), reply.streamed) if reply.streamed else reply
+            started = await self._failover.start(call)
+            if isinstance(started, Refused):
+                yield started.reply(call.entry)
+                return
+            answer = _Answer(self._failover, self._facts, call, started)
+            reply = started.reply
+            yield Reply(reply.status, reply.headers, answer.chunks(), reply.streamed) if reply.streamed else reply
         finally:
-            running.started.close()
+            if answer is not None:
+                answer.started.close()
+            if call.places:
+                await self._failover.leave(call)
 
-    async def _chunks(self, running: _Running, call: Call) -> AsyncIterator[bytes]:
-        told = Told(call.endpoint.kind)
-        source: AsyncIterator[bytes] = running.started.reply.chunks
+
+class _Answer:
+    """One answer put together from several attempts; `started` is the one that speaks now."""
+
+    def __init__(self, failover: Failover, facts: ModelFacts, call: Call, started: Started) -> None:
+        self.started = started
+        self._failover = failover
+        self._facts = facts
+        self._call = call
+        self._told = Told(call.endpoint.kind)
+        self._will_not_continue: set[Plan] = set()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        call, told = self._call, self._told
+        source: AsyncIterator[bytes] = self.started.reply.chunks
+        died: UpstreamLost | UpstreamSilent | None = None
         while True:
             try:
                 async for event in source:
                     told.saw(event)
                     yield event
                 return
-            except (UpstreamLost, UpstreamSilent) as died:
+            except (UpstreamLost, UpstreamSilent) as cause:
                 if call.endpoint.kind not in _CONTINUED or not told.can_continue or call.exchange.asks.n != 1:
                     raise
-                running.started.close()
-                verdict = Verdict(Outcome.AMBIGUOUS, reason="the stream died", silent=isinstance(died, UpstreamSilent))
-                call.trip.ended(running.started.plan, verdict)
-                source = await self._continued(running, call, told, died)
+                died = cause
+            except Differs:
+                assert died is not None
+                call.entry.note("rescue", by="none", why="the new answer is another one")
+                raise died from None
+            self.started.close()
+            verdict = Verdict(Outcome.AMBIGUOUS, reason="the stream died", silent=isinstance(died, UpstreamSilent))
+            call.trip.ended(self.started.plan, verdict)
+            source = await self._rest(died)
 
-    async def _continued(
-        self, running: _Running, call: Call, told: Told, died: UpstreamLost | UpstreamSilent
-    ) -> AsyncIterator[bytes]:
+    async def _rest(self, died: UpstreamLost | UpstreamSilent) -> AsyncIterator[bytes]:
         """The rest of the answer, from another attempt. Raises `died` when there is none."""
-        failover = self._failover
-        while (step := await failover.following(call)) is not None:
+        call, trip = self._call, self._call.trip
+        while (step := await self._failover.following(call)) is not None:
             plan = step.plan
-            prefilled = self._prefilled(plan, call, told)
-            if prefilled is not None:
-                outcome = await failover.attempt(plan, call, prefilled)
-                if not isinstance(outcome, Refused) and outcome.reply.streamed:
-                    running.started = outcome
-                    call.entry.note("rescue", by="prefill", provider=plan.provider.id, model=plan.model)
-                    return _without_role(outcome.reply.chunks)
-                _drop(outcome)
-                # The client never sees a refusal of our own doing: the call is sent again as it was.
-            outcome = await failover.attempt(plan, call, call.exchange)
+            prefilled = self._prefilled(plan)
+            outcome = await self._failover.attempt(plan, call, prefilled or call.exchange)
+            if prefilled is not None and _refuses_prefill(outcome) and trip.attempts < MOST_ATTEMPTS:
+                # The client never sees a refusal of our own doing. It was not billed, so its hold covers the replay.
+                self._will_not_continue.add(plan)
+                prefilled = None
+                outcome = await self._failover.attempt(plan, call, call.exchange)
             if isinstance(outcome, Refused):
-                call.trip.ended(plan, outcome.verdict)
+                if trip.ended(plan, outcome.verdict) is Next.STOP:
+                    break
                 continue
             if not outcome.reply.streamed:
                 outcome.close()
-                raise died
-            running.started = outcome
-            call.entry.note("rescue", by="replay", provider=plan.provider.id, model=plan.model)
-            return Splice(told, call.endpoint.kind).through(outcome.reply.chunks, died)
+                break
+            self.started = outcome
+            call.entry.note("rescue", by="replay" if prefilled is None else "prefill", provider=plan.provider.id, model=plan.model)
+            if prefilled is None:
+                return Splice(self._told, call.endpoint.kind).through(outcome.reply.chunks)
+            return continued(outcome.reply.chunks, _trailing_space(self._told.text))
         raise died
 
-    def _prefilled(self, plan: Plan, call: Call, told: Told) -> Exchange | None:
+    def _prefilled(self, plan: Plan) -> Exchange | None:
         """The call with the delivered text as a trailing assistant message, where this model continues one."""
-        data = call.exchange.body.data
-        if call.endpoint.kind != "chat" or not told.text or data is None or not self._facts.of(plan.model).prefill:
+        exchange, text = self._call.exchange, self._told.text.rstrip()
+        data = exchange.body.data
+        if self._call.endpoint.kind != "chat" or not text or data is None or plan in self._will_not_continue:
+            return None
+        if not self._facts.of(plan.model).prefill:
             return None
         messages = msgspec.json.decode(data, type=_Messages).messages
         # Models that continue refuse a trailing message that ends in white space.
-        messages.append(msgspec.Raw(msgspec.json.encode({"role": "assistant", "content": told.text.rstrip()})))
-        return replace(call.exchange, body=MemoryBody(openai.with_field(data, "messages", msgspec.json.encode(messages))))
+        messages.append(msgspec.Raw(msgspec.json.encode({"role": "assistant", "content": text})))
+        return replace(exchange, body=MemoryBody(openai.with_field(data, "messages", msgspec.json.encode(messages))))
 
 
-class _Running:
-    """The attempt that answers now; leaving the block closes this one, whichever it has become."""
-
-    __slots__ = ("started",)
-
-    def __init__(self, started: Started) -> None:
-        self.started = started
+def _refuses_prefill(outcome: Started | Refused) -> bool:
+    return isinstance(outcome, Refused) and outcome.verdict.outcome in (Outcome.CALLERS_FAULT, Outcome.CONTEXT_LENGTH)
 
 
-def _drop(outcome: Started | Refused) -> None:
-    if not isinstance(outcome, Refused):
-        outcome.close()
-
-
-async def _without_role(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A continuation's first event opens a message; the client's is open already."""
-    first = True
-    async for event in chunks:
-        if not (first and b'"role"' in event and not Told("chat").text_of(event)):
-            yield event
-        first = False
+def _trailing_space(text: str) -> str:
+    return text[len(text.rstrip()) :]

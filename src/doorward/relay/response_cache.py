@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -16,13 +16,12 @@ from doorward.core.caller import Caller
 from doorward.core.exchange import Exchange, Reply
 from doorward.ledger.entry import Entry
 from doorward.providers.route import Route
-from doorward.relay.recording import Recording, kept_headers, unpacked
+from doorward.relay.recording import LARGEST_BYTES, recorded, unpacked
 from doorward.shared.cache import Cache
 from doorward.wire.endpoints import Endpoint
 
+_FRESH = ("fresh", "1")
 _KINDS = frozenset({"chat", "completion", "embedding", "moderation"})
-_MOST_BYTES = 2**20
-"""Of a request or an answer that is cached."""
 
 
 class ResponseCache:
@@ -38,7 +37,7 @@ class ResponseCache:
         if not self._on or exchange.method != "POST" or endpoint.kind not in _KINDS or route.pinned:
             return None
         data = exchange.body.data
-        if not data or len(data) > _MOST_BYTES or exchange.asks.object_ids:
+        if not data or len(data) > LARGEST_BYTES or exchange.asks.object_ids:
             return None
         first = route.first
         parts = (
@@ -46,7 +45,7 @@ class ResponseCache:
             endpoint.template,
             first.provider.id,
             first.model or "",
-            exchange.query.decode("latin-1").replace("fresh=1", "").strip("&"),
+            urlencode([pair for pair in _query(exchange) if pair != _FRESH]),
             (exchange.header(b"openai-beta") or b"").decode("latin-1"),
         )
         digest = hashlib.sha256("\x00".join(parts).encode())
@@ -58,7 +57,7 @@ class ResponseCache:
         """`?fresh=1` or `Cache-Control: no-cache`: not read, but the new answer is kept."""
         if b"no-cache" in (exchange.header(b"cache-control") or b"").lower():
             return True
-        return ("fresh", "1") in parse_qsl(exchange.query.decode("latin-1"))
+        return _FRESH in _query(exchange)
 
     async def find(self, caller: Caller, key: str | None, exchange: Exchange, entry: Entry) -> Reply | None:
         if key is None:
@@ -82,14 +81,17 @@ class ResponseCache:
         size = 0
         async for chunk in chunks:
             size += len(chunk)
-            if size <= _MOST_BYTES:
+            if size <= LARGEST_BYTES:
                 held.append(chunk)
             else:
                 held.clear()
             yield chunk
-        if size <= _MOST_BYTES:
-            kept = Recording(reply.status, kept_headers(reply.headers), held, reply.streamed)
-            await self._cache.put(owner, key, kept.packed(), self._ttl_s)
+        if size <= LARGEST_BYTES:
+            await self._cache.put(owner, key, recorded(reply, held).packed(), self._ttl_s)
 
     async def drop(self, owner: str) -> None:
         await self._cache.drop(owner)
+
+
+def _query(exchange: Exchange) -> list[tuple[str, str]]:
+    return parse_qsl(exchange.query.decode("latin-1"), keep_blank_values=True)

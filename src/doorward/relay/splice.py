@@ -7,11 +7,14 @@ from typing import Any
 
 import msgspec
 
-from doorward.core.errors import UpstreamLost, UpstreamSilent
 from doorward.wire.sse import data_of
 
 MOST_TEXT_CHARS = 4 * 2**20
 """Of an answer that is remembered for a rescue; longer ones are not continued."""
+
+
+class Differs(Exception):
+    """The second answer does not say what the client was told of the first: it cannot be joined on."""
 
 
 _NOT_TEXT = ("tool_calls", "function_call", "audio", "refusal")
@@ -53,9 +56,7 @@ class Told:
     def saw(self, event: bytes) -> None:
         choice = _choice(_decoded(event))
         delta = choice.get("delta")
-        if isinstance(delta, dict) and (
-            delta.get("tool_calls") or delta.get("function_call") or delta.get("audio") or delta.get("refusal")
-        ):
+        if isinstance(delta, dict) and any(delta.get(name) for name in _NOT_TEXT):
             self.can_continue = False
         text = self._text(choice)
         if text:
@@ -76,13 +77,13 @@ class Told:
 
 
 class Splice:
-    """Swallows the part that the client has, then passes on. A different text ends in the error that began it."""
+    """Swallows the part that the client has, then passes on. Raises `Differs` where the texts part."""
 
     def __init__(self, told: Told, kind: str) -> None:
         self._had = told.text
         self._kind = kind
 
-    async def through(self, chunks: AsyncIterator[bytes], died: UpstreamLost | UpstreamSilent) -> AsyncIterator[bytes]:
+    async def through(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         at = 0
         had, size = self._had, len(self._had)
         reader = Told(self._kind)
@@ -93,28 +94,47 @@ class Splice:
                     yield event
                 continue
             text = reader.text_of(event)
-            if not text:
-                if _choice(_decoded(event)).get("finish_reason"):
-                    raise died  # it ended before it got to where the first one was
-                continue
+            ends = bool(_choice(_decoded(event)).get("finish_reason"))
             end = at + len(text)
-            if had[at : min(end, size)] != text[: size - at]:
-                raise died
-            if end > size:
-                yield self._cut(event, text[size - at :])
+            if had[at : min(end, size)] != text[: size - at] or (ends and end < size):
+                raise Differs  # also one that ended before it got to where the first one was
+            if end > size or ends:
+                yield cut(event, self._kind, text[size - at :])
             at = end
+        if at < size:
+            raise Differs
 
-    def _cut(self, event: bytes, rest: str) -> bytes:
-        """The event that crosses the seam, with only what is new."""
-        value = _decoded(event)
-        assert value is not None
-        choice = value["choices"][0]
-        if self._kind == "completion":
-            choice["text"] = rest
-        else:
-            choice["delta"]["content"] = rest
-            choice["delta"].pop("role", None)
-        return b"data: " + msgspec.json.encode(value) + b"\n\n"
+
+async def continued(chunks: AsyncIterator[bytes], seam: str) -> AsyncIterator[bytes]:
+    """A chat that goes on from where the client's broke off, in the client's open message.
+
+    `seam` is white space that the client has and the model was not told of: if it begins with it again, once is enough.
+    """
+    reader = Told("chat")
+    at_seam = True
+    async for event in chunks:
+        if at_seam and _opens(event):
+            continue
+        text = reader.text_of(event) if at_seam else ""
+        if not text:
+            yield event
+            continue
+        at_seam = False
+        again = next(size for size in range(len(seam), -1, -1) if text.startswith(seam[len(seam) - size :]))
+        yield cut(event, "chat", text[again:])
+
+
+def cut(event: bytes, kind: str, rest: str) -> bytes:
+    """The event that crosses the seam, with only what is new."""
+    value = _decoded(event)
+    assert value is not None
+    choice = value["choices"][0]
+    if kind == "completion":
+        choice["text"] = rest
+    else:
+        choice["delta"]["content"] = rest
+        choice["delta"].pop("role", None)
+    return b"data: " + msgspec.json.encode(value) + b"\n\n"
 
 
 def _opens(event: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -35,6 +36,8 @@ class Trip:
     """What may be waited between attempts, in all."""
     rng: random.Random
     facts: ModelFacts
+    until_s: float = math.inf
+    """The whole call's end, monotonic."""
     tries: dict[Plan, int] = field(default_factory=dict)
     out: set[Plan] = field(default_factory=set)
     """Plans that are of no more use to this call."""
@@ -42,17 +45,14 @@ class Trip:
     attempts: int = 0
     began: dict[tuple[str, str | None], list[float]] = field(default_factory=dict)
     last: tuple[Plan, Verdict] | None = None
-    waits: bool = False
-    """The last verdict asks to wait before this account is asked again."""
+    """`None`: no attempt has ended yet."""
 
     def next(self, health: Health, balance: Balance, budget: RetryBudget) -> Step | None:
         """The next attempt, or `None`: none is left, or none fits into what may still be waited."""
-        if self.attempts >= MOST_ATTEMPTS:
+        if self.attempts >= MOST_ATTEMPTS or self.clock.monotonic() >= self.until_s:
             return None
-        if self.attempts == 0:
-            budget.call()
+        if self.last is None:
             return self._first(health, balance)
-        assert self.last is not None
         plan, verdict = self.last
         for model, group in _models(self.route):
             same = model == (plan.provider.id, plan.model)
@@ -100,7 +100,8 @@ class Trip:
         return max(wait_s, backoff_s(self.tries[plan], self.rng))
 
     def _fitting(self, plan: Plan, wait_s: float) -> Step | None:
-        return Step(plan, wait_s) if self.waited_s + wait_s <= self.retry_wait_s else None
+        fits = self.waited_s + wait_s <= self.retry_wait_s and self.clock.monotonic() + wait_s < self.until_s
+        return Step(plan, wait_s) if fits else None
 
     def _spacing_s(self, plan: Plan) -> float:
         """Until a third attempt at this model may be made."""

@@ -26,6 +26,7 @@ class ProviderFields(TypedDict, total=False):
     is_active: bool
     allow_private: bool
     prices: str | None
+    is_draining: bool
 
 
 class Providers:
@@ -116,4 +117,5 @@ def _provider(row: Row[Any]) -> Provider:
         allow_private=row.allow_private,
         prices=row.prices,
         added=row.added,
+        is_draining=row.is_draining,
     )

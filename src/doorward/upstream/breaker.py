@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+PROBE_LOOK_S = 1.0
+
 
 class State(enum.StrEnum):
     CLOSED = "closed"
@@ -43,7 +45,8 @@ class Breaker:
         if left > 0:
             return left
         if self.probing_since_s is not None:
-            return max(0.0, self.probing_since_s + self.limits.probe_s - now_s)
+            # The probe may end at any moment: whoever waits for it looks again soon.
+            return min(PROBE_LOOK_S, max(0.0, self.probing_since_s + self.limits.probe_s - now_s))
         return 0.0
 
     def begin(self, now_s: float) -> bool:

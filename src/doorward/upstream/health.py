@@ -24,6 +24,8 @@ QUOTA_REST_S = 300.0
 """`insufficient_quota`: somebody must pay first, so asking more often helps nobody."""
 QUARANTINE_S = 900.0
 """After a 401; a key set meanwhile ends it at once."""
+DRAINING_S = 30.0
+"""What is told of a provider that is drained: nobody knows when its maintenance ends, and asking again is cheap."""
 _MOST_ROUTES = 10_000
 
 
@@ -56,15 +58,19 @@ class _Line:
 
 
 class Trial:
-    """One attempt under way; exactly one of `succeeded`, `judged`, `abandoned` ends it, later ones do nothing."""
+    """One attempt under way; exactly one of `succeeded`, `judged`, `abandoned` says how it began, later ones do nothing.
 
-    __slots__ = ("_health", "_line", "_open", "_plan", "probe")
+    `over` says that nothing is on its way any more: until then it counts as in flight, a stream to its last event.
+    """
+
+    __slots__ = ("_health", "_in_flight", "_line", "_open", "_plan", "probe")
 
     def __init__(self, health: Health, plan: Plan, line: _Line, probe: bool) -> None:
         self._health = health
         self._plan = plan
         self._line = line
         self._open = True
+        self._in_flight = True
         self.probe = probe
 
     def succeeded(self, headers: Headers = (), took_s: float | None = None) -> None:
@@ -81,9 +87,18 @@ class Trial:
         if self._end():
             self._line.breaker.abandoned(self.probe)
 
+    def died(self) -> None:
+        """Its answer had begun well and broke off: the balance leans away, the breaker counts only beginnings."""
+        self._line.failure_rate = self._line.failure_rate * 0.8 + 0.2
+
+    def over(self) -> None:
+        """Nothing is on its way any more. Idempotent; an attempt that nobody has judged is abandoned."""
+        self.abandoned()
+        was, self._in_flight = self._in_flight, False
+        self._line.in_flight -= was
+
     def _end(self) -> bool:
         was_open, self._open = self._open, False
-        self._line.in_flight -= was_open
         return was_open
 
 
@@ -94,6 +109,8 @@ class Health:
         self._lines: dict[tuple[str, str], _Line] = {}
         self._rests: dict[tuple[str, str | None], float] = {}
         """(quota owner, model), or (quota owner, `None`) for all its models -> until, monotonic."""
+        self._paused: dict[str, float] = {}
+        """Account at its own limits -> until, monotonic."""
         self._quarantined: dict[str, tuple[float, float | None]] = {}
         """Account -> until, and when the refused key had been set."""
 
@@ -105,10 +122,12 @@ class Health:
     def wait_s(self, plan: Plan) -> float:
         """Seconds until the plan may be tried; 0 = now."""
         now_s = self._clock.monotonic()
+        if plan.provider.is_draining:
+            return DRAINING_S
         owner, model = _owner(plan), plan.model or ""
         until_s = max(self._rests.get((owner, None), 0.0), self._rests.get((owner, model), 0.0))
         if plan.account is not None:
-            until_s = max(until_s, self._quarantine(plan.account))
+            until_s = max(until_s, self._quarantine(plan.account), self._paused.get(plan.account.id, 0.0))
         line = self._lines.get((_account(plan), model))
         return max(0.0, until_s - now_s, line.breaker.wait_s(now_s) if line is not None else 0.0)
 
@@ -141,6 +160,10 @@ class Health:
         if len(self._rests) > _MOST_ROUTES:
             now_s = self._clock.monotonic()
             self._rests = {key: until_s for key, until_s in self._rests.items() if until_s > now_s}
+
+    def pause(self, account: Account, for_s: float) -> None:
+        """The operator's limit on this account is reached; its organisation's other keys may still serve."""
+        self._paused[account.id] = self._clock.monotonic() + for_s
 
     def quarantine(self, account: Account, for_s: float = QUARANTINE_S) -> None:
         """Its key was refused. Ends when the key is set anew, or after `for_s` for another try."""

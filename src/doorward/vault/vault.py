@@ -144,6 +144,10 @@ class Vault:
             self._kept.clear()
         self._kept[name] = _Kept(row, asked_at, asked_at + self._cache_s)
 
+    def let_go(self, name: str) -> None:
+        """Do not keep its sealed row in memory: it is large, or will not be asked for soon."""
+        self._evict(name)
+
     def _evict(self, name: str) -> None:
         self._kept.pop(name, None)
         self._reads.pop(name, None)

@@ -35,6 +35,7 @@ providers = Table(
     Column("is_active", Boolean, nullable=False, server_default=true()),
     Column("allow_private", Boolean, nullable=False, server_default=false()),
     Column("prices", Text),
+    Column("is_draining", Boolean, nullable=False, server_default=false()),
     created_at(),
     # a list that is not JSON is refused where it is written, not found out by a running server
     CheckConstraint(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, Table, Text, false
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, Table, Text, false
 
 from doorward.store.tables.columns import metadata
 
@@ -14,4 +14,16 @@ idempotent_calls = Table(
     Column("fingerprint", Text, nullable=False),
     Column("is_done", Boolean, nullable=False, server_default=false()),
     Column("expires_at", Double, nullable=False, index=True),
+)
+
+call_limits = Table(
+    "call_limits",
+    metadata,
+    # `user:<id>` or `account:<id>`; a client key's own limits stand in its row
+    Column("subject", Text, primary_key=True),
+    Column("rpm", Integer),
+    Column("rpd", Integer),
+    Column("tpm", BigInteger),
+    Column("tpd", BigInteger),
+    Column("concurrency", Integer),
 )

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
         sa.Column("allow_private", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("prices", sa.Text),
+        sa.Column("is_draining", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("created_at", sa.Double, nullable=False, server_default=database_now()),
         sa.UniqueConstraint("id", name=op.f("uq_providers_id")),
         _list_check(),

@@ -21,6 +21,15 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.Double, nullable=False),
     )
     op.create_index(op.f("ix_idempotent_calls_expires_at"), "idempotent_calls", ["expires_at"])
+    op.create_table(
+        "call_limits",
+        sa.Column("subject", sa.Text, primary_key=True),
+        sa.Column("rpm", sa.Integer),
+        sa.Column("rpd", sa.Integer),
+        sa.Column("tpm", sa.BigInteger),
+        sa.Column("tpd", sa.BigInteger),
+        sa.Column("concurrency", sa.Integer),
+    )
 
 
 def _budgets() -> None:
