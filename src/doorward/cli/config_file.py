@@ -25,6 +25,8 @@ from doorward.wire.scrub import scrub
 
 app = noun("The YAML file with settings and adapters.")
 
+_LOOK = "doorward config list -f {} shows what is there"
+
 File = Annotated[Path | None, typer.Option("-f", "--file", metavar="FILE", help="The file; else DOORWARD_CONFIG names it.")]
 Name = typer.Option("--adapter-name", metavar="NAME", help="Its name in the path /v1/apis/http/NAME/.")
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the change as a diff, and change nothing.")]
@@ -166,7 +168,9 @@ def _edited(path: Path, work: Callable[[], str]) -> str:
     try:
         return work()
     except CannotEdit as error:
-        raise Failure(f"{path} was not changed", f"{str(error)[:1].upper()}{str(error)[1:]}.", "", "not_changed", FAILED) from error
+        raise Failure(
+            f"{path} was not changed", f"{str(error)[:1].upper()}{str(error)[1:]}.", _LOOK.format(path), "not_changed", FAILED
+        ) from error
     except Unreadable as error:
         raise _problems_left(path, [Problem(error.line, error.says)]) from error
 
