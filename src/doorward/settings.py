@@ -78,7 +78,10 @@ class Settings(BaseSettings):
     oidc_name: str = Field("single sign-on", description="The provider's name on the sign-in button.")
     oidc_role_claim: str | None = Field(None, description="Claim that decides the role at each sign-in; unset: it does not.")
     oidc_admin_values: str = Field("admin", description="Comma-separated values of that claim that make an admin.")
-    oidc_sign_up: bool = Field(True, description="Who signs in by OIDC for the first time becomes a user.")
+    oidc_sign_up: bool = Field(False, description="Whoever the OIDC provider lets in becomes a user at the first sign-in.")
+    oidc_domains: str = Field(
+        "", description="Comma-separated e-mail domains: a verified address there makes a user at the first sign-in by OIDC."
+    )
     oidc_allow_private: bool = Field(False, description="The OIDC provider may be on a private network and without TLS.")
 
     # Models

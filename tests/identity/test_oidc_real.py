@@ -17,6 +17,9 @@ import pytest
 from tests.conftest import required
 from tests.identity.front import Front, error_of, free_port, front
 
+from doorward.identity.oidc import SignUp
+from doorward.settings import Settings
+
 SERVER = Path(__file__).parent / "oidc_server"
 SECRET = "only-for-tests-9f8e7d6c5b4a39281706"
 
@@ -73,7 +76,7 @@ async def house(tmp_path: Path, **changes: object) -> AsyncIterator[Front]:
             oidc_client_secret=SECRET,
             oidc_name="Example ID",
             oidc_allow_private=True,
-            **changes,
+            **{"oidc_sign_up": True, **changes},
         ) as door,
     ):
         yield door
@@ -195,9 +198,41 @@ async def test_roles_follow_the_claim_and_unverified_addresses_stay_out(tmp_path
             assert error_of(await sign_in(door, browser, "unverified"), 403)["code"] == "email_not_verified"
 
 
-async def test_sign_up_can_be_closed(tmp_path: Path) -> None:
-    async with house(tmp_path, oidc_sign_up=False) as door, door.browser() as browser:
+async def test_nobody_signs_up_unless_a_setting_says_so(tmp_path: Path) -> None:
+    async with house(tmp_path, oidc_sign_up=Settings.model_fields["oidc_sign_up"].default) as door, door.browser() as browser:
         assert error_of(await sign_in(door, browser, "ann"), 403)["code"] == "no_account"
+        assert await door.desk.users.list() == []
+
+
+async def test_a_verified_address_in_an_allowed_domain_signs_up(tmp_path: Path) -> None:
+    async with house(tmp_path, oidc_sign_up=False, oidc_domains=" @Example.com, example.org") as door:
+        async with door.browser() as browser:
+            assert (await sign_in(door, browser, "ann")).status_code == 303
+        async with door.browser() as browser:
+            assert error_of(await sign_in(door, browser, "unverified"), 403)["code"] == "no_account"
+        assert [user.email for user in await door.desk.users.list()] == ["ann@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("email", "verified", "admitted"),
+    [
+        ("ann@example.com", True, True),
+        ("ANN@EXAMPLE.COM", True, True),
+        ("ann@example.com", None, False),
+        ("ann@example.com", "true", False),
+        ("ann@example.com", False, False),
+        ("ann@sub.example.com", True, False),
+        ("ann@example.com.evil.example", True, False),
+        ("ann@example.com@evil.example", True, False),
+        ("example.com", True, False),
+        (None, True, False),
+        (7, True, False),
+    ],
+)
+def test_who_may_sign_up_by_domain(email: object, verified: object, admitted: bool) -> None:
+    assert SignUp.of(False, "example.com").admits(email, verified) is admitted
+    assert not SignUp.of(False, "").admits(email, verified)
+    assert SignUp.of(True, "").admits(email, verified)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from doorward.identity.erasure import Erasure
 from doorward.identity.first_run import FirstRun
 from doorward.identity.invitations import Invitations
 from doorward.identity.issuer import Client, Issuer
-from doorward.identity.oidc import Oidc, RoleMap
+from doorward.identity.oidc import Oidc, RoleMap, SignUp
 from doorward.identity.passkeys import Passkeys
 from doorward.identity.passwords import Passwords
 from doorward.identity.sessions import Sessions
@@ -90,4 +90,5 @@ def _oidc(
     admins = frozenset(value.strip() for value in settings.oidc_admin_values.split(",") if value.strip())
     roles = RoleMap(settings.oidc_role_claim, admins)
     issuer = Issuer(client, transport, clock)
-    return Oidc(issuer, store, users, audit, site, clock, roles=roles, sign_up=settings.oidc_sign_up)
+    sign_up = SignUp.of(settings.oidc_sign_up, settings.oidc_domains)
+    return Oidc(issuer, store, users, audit, site, clock, roles=roles, sign_up=sign_up)

@@ -60,8 +60,27 @@ class Finished:
     return_to: str
 
 
+@dataclass(frozen=True, slots=True)
+class SignUp:
+    """Who becomes a user at their first sign-in. By default nobody: a provider may let in the whole world."""
+
+    anyone: bool = False
+    domains: frozenset[str] = frozenset()
+    """Of verified e-mail addresses, in lower case."""
+
+    @classmethod
+    def of(cls, anyone: bool, domains: str) -> SignUp:
+        return cls(anyone, frozenset(name.strip().lower().removeprefix("@") for name in domains.split(",") if name.strip()))
+
+    def admits(self, email: object, verified: object) -> bool:
+        """`verified` must be said for a domain: an address that anybody may write into a profile proves nothing."""
+        if self.anyone:
+            return True
+        return isinstance(email, str) and "@" in email and verified is True and email.rpartition("@")[2].lower() in self.domains
+
+
 class Oidc:
-    """One provider. `sign_up`: a subject that was never here becomes a user."""
+    """One provider."""
 
     def __init__(
         self,
@@ -73,7 +92,7 @@ class Oidc:
         clock: Clock,
         *,
         roles: RoleMap | None = None,
-        sign_up: bool = True,
+        sign_up: SignUp | None = None,
     ) -> None:
         self._issuer = issuer
         self._store = store
@@ -84,7 +103,7 @@ class Oidc:
         self._site = site
         self._clock = clock
         self._roles = roles or RoleMap()
-        self._sign_up = sign_up
+        self._sign_up = sign_up or SignUp()
 
     @property
     def name(self) -> str:
@@ -193,9 +212,9 @@ class Oidc:
         user = await self._rows.by_external(issuer, subject)
         if user is not None:
             return await self._with_role(user, role, from_addr)
-        if not self._sign_up:
-            raise Forbidden("You have no account here yet. Ask an admin for an invitation.", code="no_account")
         email = claims.get("email")
+        if not self._sign_up.admits(email, claims.get("email_verified")):
+            raise Forbidden("You have no account here yet. Ask an admin for an invitation.", code="no_account")
         # some providers never say `email_verified`; one that says no means it
         if not isinstance(email, str) or claims.get("email_verified", True) is not True:
             raise Forbidden(f"{self.name} gave no verified e-mail address for you. Ask your admin.", code="email_not_verified")
