@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from fastapi import Depends, FastAPI, Header, HTTPException
+from fastapi import FastAPI, Header, HTTPException
 from tests.answers import chat_answer
 from tests.scripted import ScriptedUpstream
 from tests.serving import serving
@@ -18,7 +18,6 @@ from doorward.routers import openai_admin, openai_anonymous, openai_per_user
 from doorward.routers.custody import HouseRouter
 
 ADMINS, OUTSIDERS = {"ada"}, {"mallory"}
-ROUTERS = {"per_user": openai_per_user, "admin": openai_admin, "anonymous": openai_anonymous}
 
 
 def current_user(x_user: str | None = Header(None)) -> str | None:
@@ -69,8 +68,8 @@ class Host:
 @contextlib.asynccontextmanager
 async def host(mode: str, tmp_path: Path, script: Any = None, **options: Any) -> AsyncIterator[Host]:
     async with ScriptedUpstream(script or chat_answer("Blue.")) as up:
-        router = router_of(mode, tmp_path, up.base_url, **options)
-        app = FastAPI(dependencies=[Depends(lambda: None)])
+        router = router_of(mode, tmp_path, options.pop("openai_base_url", up.base_url), **options)
+        app = FastAPI()
         app.include_router(router, prefix="/api/v1")
         try:
             async with serving(app) as url, httpx2.AsyncClient(base_url=url, timeout=15, trust_env=False) as client:
