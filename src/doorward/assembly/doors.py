@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from doorward import __version__
 from doorward.assembly.apps import AppsRoom
 from doorward.assembly.ground import Ground
 from doorward.assembly.people import People
 from doorward.assembly.traffic import Traffic
+from doorward.core.caller import Caller
 from doorward.core.clock import Clock
 from doorward.core.errors import Unavailable
 from doorward.core.money import nanos_of_usd
@@ -18,6 +20,7 @@ from doorward.edge.client_js import ClientFiles
 from doorward.edge.control_plane.money import Money
 from doorward.edge.control_plane.parts import Parts
 from doorward.edge.control_plane.plane import control_plane
+from doorward.edge.control_plane.shell import Shell
 from doorward.edge.data_plane import BodyLimits, DataPlane
 from doorward.edge.keysmith import Keysmith
 from doorward.edge.pages import Pages
@@ -90,7 +93,14 @@ def _parts(settings: Settings, clock: Clock, ground: Ground, people: People, tra
         allow_private=settings.allow_private_upstreams,
         desk=people.desk,
         slot=Slot(ground.store, ground.custodian, ground.accounts, deposit, people.desk.audit),
+        shell=Shell(settings.default_model, partial(_models, ground, traffic)),
     )
+
+
+async def _models(ground: Ground, traffic: Traffic, caller: Caller) -> list[tuple[str, str]]:
+    catalog, listed = ground.catalogue.now(), await traffic.pipeline.models.usable(caller)
+    places = [(model.id, catalog.find(model.id, caller.draws_on)) for model in listed]
+    return [(model, place[0].id) for model, place in places if place is not None]
 
 
 def _checks(ground: Ground) -> Mapping[str, Check]:

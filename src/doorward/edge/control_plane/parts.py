@@ -20,7 +20,8 @@ from doorward.store.client_keys import ClientKeys
 from doorward.store.providers import Providers
 
 if TYPE_CHECKING:
-    from doorward.edge.control_plane.money import Money  # it asks for `Parts` by type itself
+    from doorward.edge.control_plane.money import Money  # both ask for `Parts` by type themselves
+    from doorward.edge.control_plane.shell import Shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +49,5 @@ class Parts:
     """The book; `None`: this Doorward shows none, as in tests of other nouns."""
     money: Money | None = None
     """Budgets, prices, estimates; `None`: this Doorward keeps none, as in tests of other nouns."""
+    shell: Shell | None = None
+    """What the pages ask first; `None`: there are none, as in tests of other nouns."""

@@ -20,6 +20,7 @@ from doorward.edge.control_plane import (
     prices,
     providers,
     sessions,
+    shell,
     usage,
     users,
 )
@@ -28,7 +29,7 @@ from doorward.edge.control_plane.parts import Parts
 
 PREFIX = "/api/v1"
 
-NOUNS = (me, providers, accounts, keys, calls, usage, budgets, prices, estimate)
+NOUNS = (me, providers, accounts, keys, calls, usage, budgets, prices, estimate, shell)
 PEOPLE = (session, signin_passkey, signin_oidc, me_key, me_keys, sessions, users, audit)
 """What exists where people sign in."""
 
