@@ -125,6 +125,14 @@ class Settings(BaseSettings):
     )
     total_s: float = Field(3600.0, gt=0, description="For a whole call, in seconds.")
 
+    # Overload
+    max_open_calls: int = Field(4096, ge=1, description="Calls open at once in a process; lower by itself while they come late.")
+    max_waiting_calls: int = Field(1024, ge=0, description="Calls that may wait for a place; more are refused at once.")
+    admission_wait_s: float = Field(5.0, gt=0, description="How long a call waits for a place, in seconds.")
+    memory_bytes: int | None = Field(
+        None, ge=2**20, description="No new calls while the process uses more, in bytes; default: 85 % of what the machine has."
+    )
+
     # Response cache
     cache: bool = Field(False, description="Answer identical `/v1` calls of one owner from the cache.")
     cache_ttl_s: float = Field(3600.0, gt=0, description="How long a cached answer is given again, in seconds.")

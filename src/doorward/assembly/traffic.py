@@ -20,6 +20,7 @@ from doorward.objects.ownership import Ownership
 from doorward.providers.prices import Prices, overrides_of
 from doorward.providers.route import TimeLimits
 from doorward.relay.account_limits import AccountLimits
+from doorward.relay.admission import Admission
 from doorward.relay.attempt import Sender
 from doorward.relay.balance import Balance
 from doorward.relay.binding import Binding
@@ -97,7 +98,16 @@ async def open_road(settings: Settings, clock: Clock, start_id: str, ground: Gro
     running.keep(idempotency.run(), "kept answers")
     ownership = Ownership(Objects(ground.store))
     fetch = ModelFetch(sender, clock)
+    admission = Admission(
+        clock,
+        max_open=settings.max_open_calls,
+        max_waiting=settings.max_waiting_calls,
+        wait_s=settings.admission_wait_s,
+        memory_bytes=settings.memory_bytes,
+    )
+    running.keep(admission.run(), "admission")
     pipeline = Pipeline(
+        admission=admission,
         router=router,
         ledger=ledger,
         limits=limits,

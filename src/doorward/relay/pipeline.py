@@ -13,6 +13,7 @@ from doorward.ledger.budgets import Budgets
 from doorward.ledger.ledger import Ledger
 from doorward.objects.ownership import Ownership
 from doorward.providers.route import Route
+from doorward.relay.admission import Admission
 from doorward.relay.binding import Binding
 from doorward.relay.failover import Failover
 from doorward.relay.limits import Limits
@@ -26,6 +27,7 @@ from doorward.wire.endpoints import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
+    admission: Admission
     router: Router
     ledger: Ledger
     limits: Limits
@@ -46,7 +48,7 @@ class Pipeline:
     @asynccontextmanager
     async def open(self, exchange: Exchange, caller: Caller, endpoint: Endpoint, ids: Mapping[str, str]) -> AsyncIterator[Reply]:
         """One call of `caller`; the reply must be read inside the block."""
-        async with self.ledger.entry(caller, exchange, endpoint) as entry:
+        async with self.admission.place(caller.owner), self.ledger.entry(caller, exchange, endpoint) as entry:
             if endpoint.objects == "later" and not caller.is_admin:
                 raise NotAvailableYet(
                     f"{exchange.path} is not open to keys without admin scope yet: its objects cannot be kept apart."
