@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.scripted import ScriptedUpstream
 TOKEN = "op-canary-8sJ4kQ2mZ7xW9vB3"
 
 
+@contextmanager
 def served(data_dir: Path, **changes: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "doorward", "serve", "--port", "0"],
@@ -67,7 +69,7 @@ def _journey(tmp_path: Path, up: ScriptedUpstream, run: Doorward) -> None:
     missing = run("serve", "--port", "0", DOORWARD_CONFIG=str(file))
     missing.fails(2, "OPENAI_API_TOKEN is not set")
     key = run("key", "create", "--label", "first", "--json").json["key"]
-    for url in served(data_dir, **variables):
+    with served(data_dir, **variables) as url:
         asked = {"DOORWARD_URL": url, "DOORWARD_KEY": key}
         path = "/v1/apis/http/openai/v1/models"
         assert run("curl", path, **asked).out == '{"data": []}'
@@ -78,7 +80,7 @@ def _journey(tmp_path: Path, up: ScriptedUpstream, run: Doorward) -> None:
         sent = up.requests[-1]
         assert (sent.method, sent.target, sent.body, sent.header("if-match")) == ("PATCH", "/v1/models?a=b", b'{"x": 1}', "v1")
         head = run("curl", "-i", path, **asked).out
-        assert head.startswith("HTTP 200 OK\n")
+        assert head.startswith("HTTP 200 OK")
         refused = run("curl", "-f", "/v1/apis/http/nothing/x", **asked)
         assert (refused.code, '"adapter_not_found"' in refused.out, refused.err) == (1, True, "HTTP 404 Not Found\n")
         run("curl", path, DOORWARD_URL=url).fails(2, "DOORWARD_KEY is not set")
