@@ -7,6 +7,7 @@ swapped links. A file that is still being written is not taken: it must have sto
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +15,12 @@ from pathlib import Path
 
 import structlog
 
-from doorward.adapters import manifest
+from doorward.adapters import documents, listing, manifest
 from doorward.adapters.adapter import Adapter
-from doorward.adapters.nodes import Problem
+from doorward.adapters.excerpt import around
+from doorward.adapters.listing import Listed
+from doorward.adapters.nodes import Problem, Unreadable
+from doorward.core.clock import Clock, SystemClock
 from doorward.core.errors import BadRequest
 
 LOOK_EVERY_S = 0.4
@@ -36,12 +40,18 @@ class Adapters:
         *,
         allow_private: bool = False,
         look_every_s: float = LOOK_EVERY_S,
+        clock: Clock = SystemClock(),
     ) -> None:
         self._files = tuple(dict.fromkeys(files))
         self._environment = environment
         self._allow_private = allow_private
         self._look_every_s = look_every_s
+        self._clock = clock
+        self.taken_at: float | None = None
+        """Unix seconds: when what is in force was read."""
         self._in_force: dict[str, Adapter] = {}
+        self._raws: tuple[bytes | None, ...] = ()
+        self._raws_in_force: tuple[bytes | None, ...] = ()
         self._taken = b""
         """Digest of what was last read, good or bad."""
         self.problems: tuple[Problem, ...] = ()
@@ -52,6 +62,24 @@ class Adapters:
 
     def all(self) -> tuple[Adapter, ...]:
         return tuple(self._in_force.values())
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(map(str, self._files))
+
+    def listed(self) -> list[Listed]:
+        """For people: the files as they are now, then what is in force and no longer stands in them."""
+        found = {one.name: one for one in _listed(self._raws)}
+        before = _listed(self._raws_in_force)
+        return [*found.values(), *(one for one in before if one.name not in found and one.name in self._in_force)]
+
+    def is_set(self, variable: str) -> bool:
+        return bool(self._environment.get(variable, "").strip())
+
+    def around(self, problem: Problem) -> list[tuple[int, str]]:
+        """The lines around a problem, values left out."""
+        raws = [raw for file, raw in zip(self._files, self._raws, strict=False) if str(file) == problem.file and raw is not None]
+        return around(raws[0], problem.line) if raws else []
 
     def start(self) -> None:
         """Read for the first time. Raises `BadRequest` with every problem: nothing is in force that could go on."""
@@ -87,8 +115,11 @@ class Adapters:
         adapters, problems = merged(self._files, raws, self._environment, allow_private=self._allow_private)
         self._taken = digest
         self.problems = tuple(problems)
+        self._raws = tuple(raws)
         if not problems:
             self._in_force = adapters
+            self._raws_in_force = self._raws
+            self.taken_at = self._clock.wall()
 
     def _tell(self) -> None:
         if self.problems:
@@ -96,6 +127,14 @@ class Adapters:
             log.error("config_not_taken", problems=told, count=len(self.problems), in_force=len(self._in_force))
         else:
             log.info("config_taken", adapters=len(self._in_force))
+
+
+def _listed(raws: Sequence[bytes | None]) -> list[Listed]:
+    found: list[Listed] = []
+    for raw in raws:
+        with contextlib.suppress(Unreadable):
+            found += listing.adapters(documents.decode(raw or b""))
+    return found
 
 
 def merged(

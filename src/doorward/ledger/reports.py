@@ -138,11 +138,11 @@ def as_csv(rows: list[UsageRow], by: By) -> str:
     writer.writerow(columns)
     for row in rows:
         data = as_data(row, by) | {"cost_usd": usd_text(row.cost_nanos)}
-        writer.writerow([_harmless(data[column]) for column in columns])
+        writer.writerow([harmless(data[column]) for column in columns])
     return text.getvalue()
 
 
-def _harmless(value: object) -> object:
+def harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 

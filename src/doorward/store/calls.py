@@ -35,6 +35,7 @@ class Filter:
     outcome: str | None = None
     status: int | None = None
     source: str | None = None
+    error_code: str | None = None
     from_s: float | None = None
     """Unix seconds, inclusive."""
     to_s: float | None = None
@@ -102,6 +103,16 @@ class Calls:
         async with self._store.reading() as connection:
             return [CallRow(*row) for row in await connection.execute(statement)]
 
+    async def newer(self, wanted: Filter, limit: int, before: tuple[float, str]) -> list[CallRow]:
+        """The oldest first of what is newer than (started_at, id) of the first row of a page."""
+        started_at, call_id = before
+        statement = _filtered(wanted).where(
+            or_(calls.c.started_at > started_at, and_(calls.c.started_at == started_at, calls.c.id > call_id))
+        )
+        async with self._store.reading() as connection:
+            rows = await connection.execute(statement.order_by(calls.c.started_at, calls.c.id).limit(limit))
+            return [CallRow(*row) for row in rows]
+
     async def settled_since(self, settled_at: float, wanted: Filter, limit: int) -> list[CallRow]:
         """Calls settled at or after a moment, oldest first: for following them live."""
         statement = _filtered(wanted).where(calls.c.settled_at >= settled_at)
@@ -163,6 +174,7 @@ def _filtered(wanted: Filter) -> Select[Any]:
         calls.c.endpoint: wanted.endpoint,
         calls.c.outcome: wanted.outcome,
         calls.c.status: wanted.status,
+        calls.c.error_code: wanted.error_code,
         calls.c.source: wanted.source,
     }
     for column, value in equals.items():

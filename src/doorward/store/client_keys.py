@@ -82,6 +82,15 @@ class ClientKeys:
         async with self._store.reading() as connection:
             return [_key(row) for row in await connection.execute(statement)]
 
+    async def owners(self, user_ids: Iterable[str]) -> dict[str, str]:
+        """User id -> e-mail address, of users that still exist."""
+        wanted = set(user_ids)
+        if not wanted:
+            return {}
+        async with self._store.reading() as connection:
+            rows = await connection.execute(select(users.c.id, users.c.email).where(users.c.id.in_(wanted)))
+            return {row.id: row.email for row in rows}
+
     async def add(self, key: KeyRow, within: AsyncConnection | None = None) -> KeyRow:
         values = {
             "public_id": key.public_id,

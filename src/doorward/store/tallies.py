@@ -15,8 +15,8 @@ from sqlalchemy import BigInteger, Select, cast, func, select
 
 from doorward.store.call_rows import CallRow
 from doorward.store.engine import Store
-from doorward.store.rollups import REFUSED, bucket_of
-from doorward.store.tables.money import tallies
+from doorward.store.rollups import BUCKET_S, REFUSED, bucket_of
+from doorward.store.tables.money import refusals, tallies
 
 MEASURES = (
     "calls",
@@ -115,6 +115,19 @@ class Tallies:
         statement = self._within(select(tallies.c.name, *chosen), kind, over).group_by(tallies.c.name)
         async with self._store.reading() as connection:
             return {row[0]: tuple(row[1:]) for row in await connection.execute(statement)}
+
+    async def refusals(self, over: Range) -> list[tuple[int, str, int]]:
+        """(bucket, code, how often): calls that were refused and never sent. They name no model, so a range of one has none."""
+        if over.model:
+            return []
+        of = refusals.c
+        bucket = of.minute - of.minute % (BUCKET_S // 60)
+        statement = select(bucket, of.code, cast(func.sum(of.count), BigInteger)).group_by(bucket, of.code)
+        statement = statement.where(of.minute >= bucket_of(over.from_s) // 60, of.minute < -(-over.to_s // 60))
+        if over.key_id:
+            statement = statement.where(of.key_id == over.key_id)
+        async with self._store.reading() as connection:
+            return [(row[0] * 60, row[1], row[2]) for row in await connection.execute(statement)]
 
     async def last_error(self, before_s: float, after_s: float) -> int | None:
         """The newest quarter of an hour with a failed call."""

@@ -185,6 +185,7 @@ class Health:
                 "failure_rate": round(line.failure_rate, 3),
                 "took_s": None if line.took_s is None else round(line.took_s, 3),
                 "headroom": {kind.decode(): round(seen.share(now_s), 3) for kind, seen in line.headroom.items()},
+                "resets_s": {kind.decode(): round(max(0.0, seen.reset_s - now_s), 1) for kind, seen in line.headroom.items()},
             }
             for (account, model), line in self._lines.items()
         ]

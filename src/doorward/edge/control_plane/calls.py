@@ -7,7 +7,7 @@ import binascii
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import Field
 
 from doorward.core.errors import BadRequest, NotFound
@@ -61,6 +61,7 @@ class CallList(Answer):
     data: list[CallOut]
     has_more: bool
     after: str | None = Field(description="Pass it as `after` for the next page.")
+    before: str | None = Field(description="Pass it as `before` for the page before; null: this is the newest.")
 
 
 class StepOut(Answer):
@@ -88,44 +89,70 @@ class RefusalList(Answer):
     data: list[RefusalOut]
 
 
-@routes.get("/api/v1/calls")
-@declared(auth="either", scope="call")
-async def list_calls(
-    accounting: HasAccounting,
+async def _wanted(
     caller: Calling,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    after: Annotated[str | None, Query(max_length=400, description="`after` of the page before.")] = None,
     key_id: Word = None,
     user_id: Word = None,
     model: Word = None,
     provider_id: Word = None,
+    account_id: Word = None,
     endpoint: Word = None,
     tag: Word = None,
     outcome: Word = None,
     source: Word = None,
+    error_code: Word = None,
     status: Annotated[int | None, Query(ge=100, le=599)] = None,
     from_s: Seconds = None,
     to_s: Seconds = None,
     mine: bool = False,
-) -> CallList:
-    """Calls, the newest first, a page at a time."""
-    wanted = Filter(
+) -> Filter:
+    return Filter(
         owner=whose(caller, mine),
         key_id=key_id,
         user_id=user_id,
         model=model,
         provider_id=provider_id,
+        account_id=account_id,
         endpoint=endpoint,
         tag=tag,
         outcome=outcome,
         source=source,
+        error_code=error_code,
         status=status,
         from_s=from_s,
         to_s=to_s,
     )
-    rows = await accounting.calls.page(wanted, limit + 1, None if after is None else _place(after))
-    more, rows = len(rows) > limit, rows[:limit]
-    return CallList(data=[CallOut(**_shown(row)) for row in rows], has_more=more, after=_mark(rows[-1]) if more else None)
+
+
+Wanted = Annotated[Filter, Depends(_wanted)]
+"""Which calls, of those that the caller may see."""
+
+
+@routes.get("/api/v1/calls")
+@declared(auth="either", scope="call")
+async def list_calls(
+    accounting: HasAccounting,
+    wanted: Wanted,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[str | None, Query(max_length=400, description="`after` of a page: what is older.")] = None,
+    before: Annotated[str | None, Query(max_length=400, description="`before` of a page: what is newer.")] = None,
+) -> CallList:
+    """Calls, the newest first, a page at a time."""
+    if before is not None:
+        newer = await accounting.calls.newer(wanted, limit + 1, _place(before))
+        more, rows = len(newer) > limit, list(reversed(newer[:limit]))
+        return _page(rows, older=True, newer=more)
+    found = await accounting.calls.page(wanted, limit + 1, None if after is None else _place(after))
+    return _page(found[:limit], older=len(found) > limit, newer=after is not None)
+
+
+def _page(rows: list[CallRow], *, older: bool, newer: bool) -> CallList:
+    return CallList(
+        data=[CallOut(**shown(row)) for row in rows],
+        has_more=older,
+        after=_mark(rows[-1]) if rows and older else None,
+        before=_mark(rows[0]) if rows and newer else None,
+    )
 
 
 @routes.get("/api/v1/calls/{call_id}")
@@ -137,7 +164,7 @@ async def explain_call(accounting: HasAccounting, caller: Calling, call_id: str)
         raise NotFound("There is no such call.")
     call, attempts = found
     steps = [StepOut(**step) for step in explain(call, attempts)]
-    return CallWhy(**_shown(call), held_nanos=call.held_nanos, steps=steps)
+    return CallWhy(**shown(call), held_nanos=call.held_nanos, steps=steps)
 
 
 @routes.get("/api/v1/refusals")
@@ -163,7 +190,7 @@ async def list_refusals(
     )
 
 
-def _shown(row: CallRow) -> dict[str, Any]:
+def shown(row: CallRow) -> dict[str, Any]:
     shown = {name: getattr(row, name) for name in CallOut.model_fields if hasattr(row, name)}
     shown["tags"] = list(lists.read(row.tags))
     shown["cost_usd"] = None if row.cost_nanos is None else row.cost_nanos / NANOS_PER_USD

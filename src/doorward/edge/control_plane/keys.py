@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from doorward.core.caller import Scope
-from doorward.core.errors import NotFound
+from doorward.core.errors import Forbidden, NotFound
 from doorward.core.secret import Secret
 from doorward.edge.control_plane.caller import Calling, HasParts
 from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
 from doorward.edge.control_plane.fields import Answer, Body, Deleted, Text
+from doorward.edge.control_plane.key_limits import AdapterNames, LimitsIn, LimitsOut, shown, taken
 from doorward.edge.keysmith import MOST_OVERLAP_S, Wish
 from doorward.edge.provider_form import models as checked_models
 from doorward.store.client_keys import KeyRow
@@ -29,6 +31,10 @@ class KeyOut(Answer):
     scopes: list[Scope]
     share_as: str | None = Field(description="Keys with one name share their objects.")
     models: list[str] | None = Field(description="Models it may use; null: all.")
+    adapters: list[str] | None = Field(description="Adapters it may use; null: all.")
+    owner_user_id: str | None = Field(description="null: the operator's key.")
+    owner: str | None = Field(description="The owner's e-mail address.")
+    limits: LimitsOut
     state: Literal["active", "expired", "revoked"]
     created_at: float
     expires_at: float | None
@@ -50,6 +56,9 @@ class KeyIn(Body):
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)] = Field(["call"])
     share_as: ShareName | None = None
     models: Models | None = None
+    adapters: AdapterNames | None = None
+    owner: Annotated[str, Field(max_length=255)] | None = Field(None, description="A user's e-mail address; null: the operator's.")
+    limits: LimitsIn = LimitsIn()
     expires_at: UnixTime | None = None
 
 
@@ -71,7 +80,9 @@ class Rotation(Body):
 async def list_keys(parts: HasParts) -> KeyList:
     """All client keys, the newest first."""
     now_s = parts.clock.wall()
-    return KeyList(data=[KeyOut(**_shown(row, now_s)) for row in await parts.client_keys.list()])
+    rows = await parts.client_keys.list()
+    owners = await parts.client_keys.owners([row.owner_user_id for row in rows if row.owner_user_id is not None])
+    return KeyList(data=[KeyOut(**_shown(row, now_s, owners)) for row in rows])
 
 
 @routes.post("/api/v1/keys", status_code=201)
@@ -85,10 +96,13 @@ async def make_key(parts: HasParts, caller: Calling, wish: KeyIn) -> NewKeyOut:
             share_as=wish.share_as,
             models=None if wish.models is None else checked_models(wish.models),
             expires_at=wish.expires_at,
+            owner_user_id=await _owner(parts, wish),
+            adapters=None if wish.adapters is None else tuple(wish.adapters),
+            limits=taken(wish.limits),
         ),
         caller.scopes,
     )
-    return _new(parts, row, key)
+    return await _new(parts, row, key)
 
 
 @routes.get("/api/v1/keys/{key_id}")
@@ -98,7 +112,7 @@ async def get_key(parts: HasParts, key_id: str) -> KeyOut:
     row = await parts.client_keys.by_public_id(key_id)
     if row is None:
         raise NotFound("There is no such client key.")
-    return KeyOut(**_shown(row, parts.clock.wall()))
+    return await _out(parts, row)
 
 
 @routes.patch("/api/v1/keys/{key_id}")
@@ -108,7 +122,7 @@ async def change_key(parts: HasParts, key_id: str, wish: KeyChange) -> KeyOut:
     sets_expiry = "expires_at" in wish.model_fields_set
     row = await parts.keysmith.change(key_id, label=wish.label, expires_at=wish.expires_at, sets_expiry=sets_expiry)
     parts.credentials.forget(key_id)
-    return KeyOut(**_shown(row, parts.clock.wall()))
+    return await _out(parts, row)
 
 
 @routes.post("/api/v1/keys/{key_id}/revoke")
@@ -117,7 +131,7 @@ async def revoke_key(parts: HasParts, key_id: str) -> KeyOut:
     """End a key. It is refused here at once, and by every other process within 5 s."""
     row = await parts.client_keys.revoke(key_id)
     parts.credentials.forget(key_id)
-    return KeyOut(**_shown(row, parts.clock.wall()))
+    return await _out(parts, row)
 
 
 @routes.post("/api/v1/keys/{key_id}/rotate", status_code=201)
@@ -126,7 +140,7 @@ async def rotate_key(parts: HasParts, caller: Calling, key_id: str, wish: Rotati
     """Make a successor with the same powers; the old key stays good for `overlap_s` seconds."""
     row, key = await parts.keysmith.rotate(key_id, wish.overlap_s, caller.scopes)
     parts.credentials.forget(key_id)
-    return _new(parts, row, key)
+    return await _new(parts, row, key)
 
 
 @routes.delete("/api/v1/keys/{key_id}")
@@ -138,11 +152,28 @@ async def purge_key(parts: HasParts, key_id: str) -> Deleted:
     return Deleted(id=key_id)
 
 
-def _new(parts: HasParts, row: KeyRow, key: Secret) -> NewKeyOut:
-    return NewKeyOut(**_shown(row, parts.clock.wall()), key=key.reveal().decode())
+async def _owner(parts: HasParts, wish: KeyIn) -> str | None:
+    """-> the user's id. A user's key cannot do more than its owner; `admin` needs an admin."""
+    if wish.owner is None:
+        return None
+    user = await parts.desk.users.by_email(wish.owner) if parts.desk is not None else None
+    if user is None:
+        raise NotFound("There is no user with this e-mail address.", param="owner")
+    if "admin" in wish.scopes and user.role != "admin":
+        raise Forbidden("A key with the scope admin needs an owner who is an admin.")
+    return user.id
 
 
-def _shown(row: KeyRow, now_s: float) -> dict[str, object]:
+async def _new(parts: HasParts, row: KeyRow, key: Secret) -> NewKeyOut:
+    return NewKeyOut(**(await _out(parts, row)).model_dump(), key=key.reveal().decode())
+
+
+async def _out(parts: HasParts, row: KeyRow) -> KeyOut:
+    owners = await parts.client_keys.owners([row.owner_user_id] if row.owner_user_id is not None else [])
+    return KeyOut(**_shown(row, parts.clock.wall(), owners))
+
+
+def _shown(row: KeyRow, now_s: float, owners: Mapping[str, str]) -> dict[str, object]:
     state = "revoked" if row.revoked_at is not None else "active" if row.is_valid(now_s) else "expired"
     return {
         "id": row.public_id,
@@ -150,6 +181,10 @@ def _shown(row: KeyRow, now_s: float) -> dict[str, object]:
         "scopes": list(row.scopes),
         "share_as": row.share_as,
         "models": None if row.models is None else list(row.models),
+        "adapters": None if row.adapters is None else list(row.adapters),
+        "owner_user_id": row.owner_user_id,
+        "owner": owners.get(row.owner_user_id or ""),
+        "limits": shown(row.limits),
         "state": state,
         "created_at": row.created_at,
         "expires_at": row.expires_at,

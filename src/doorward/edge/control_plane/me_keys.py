@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from doorward.core.caller import Caller, KeyLimits, Scope
 from doorward.core.errors import Forbidden, NotFound
-from doorward.core.money import nanos_of_usd, usd_text
 from doorward.edge.control_plane.caller import Calling, HasParts
 from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
 from doorward.edge.control_plane.fields import Answer, Body, Text
+from doorward.edge.control_plane.key_limits import AdapterNames, LimitsIn, LimitsOut, shown, taken
 from doorward.edge.control_plane.keys import Models, Rotation, UnixTime
 from doorward.edge.keysmith import Wish
 from doorward.edge.provider_form import models as checked_models
@@ -21,37 +20,12 @@ from doorward.store.client_keys import KeyRow
 
 routes = router("my keys")
 
-Count = Annotated[int, Field(ge=1, le=10**12)]
-Adapters = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=100)]
-
-
-class LimitsIn(Body):
-    """Left out: no bound of the key's own."""
-
-    rpm: Count | None = Field(None, description="Requests a minute.")
-    rpd: Count | None = Field(None, description="Requests a day.")
-    tpm: Count | None = Field(None, description="Tokens a minute.")
-    tpd: Count | None = Field(None, description="Tokens a day.")
-    concurrency: Count | None = Field(None, description="Calls at once.")
-    budget_usd: Annotated[Decimal, Field(ge=0, le=10**7, decimal_places=9)] | None = Field(None, description="Dollars a period.")
-    budget_period: Literal["day", "month", "ever"] = "month"
-
-
-class LimitsOut(Answer):
-    rpm: int | None
-    rpd: int | None
-    tpm: int | None
-    tpd: int | None
-    concurrency: int | None
-    budget_usd: str | None
-    budget_period: Literal["day", "month", "ever"] | None
-
 
 class MyKeyIn(Body):
     label: Text
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)] = Field(["call"])
     models: Models | None = None
-    adapters: Adapters | None = None
+    adapters: AdapterNames | None = None
     limits: LimitsIn = LimitsIn()
     expires_at: UnixTime | None = None
 
@@ -103,7 +77,7 @@ async def make(parts: HasParts, caller: Calling, wish: MyKeyIn) -> MyKeyMade:
             expires_at=wish.expires_at,
             owner_user_id=_user(caller),
             adapters=None if wish.adapters is None else tuple(wish.adapters),
-            limits=_limits(wish.limits),
+            limits=taken(wish.limits),
         ),
         caller.scopes,
     )
@@ -164,36 +138,14 @@ async def _require_unbounded(parts: HasParts, caller: Caller) -> None:
         raise Forbidden("A key with limits or an end cannot make keys. Sign in to make one.")
 
 
-def _limits(wish: LimitsIn) -> KeyLimits:
-    budget = None if wish.budget_usd is None else nanos_of_usd(wish.budget_usd)
-    return KeyLimits(
-        rpm=wish.rpm,
-        rpd=wish.rpd,
-        tpm=wish.tpm,
-        tpd=wish.tpd,
-        concurrency=wish.concurrency,
-        budget_nanos=budget,
-        budget_period=None if budget is None else wish.budget_period,
-    )
-
-
 def _shown(row: KeyRow, now_s: float) -> dict[str, object]:
-    bounds = row.limits
     return {
         "id": row.public_id,
         "label": row.label,
         "scopes": list(row.scopes),
         "models": None if row.models is None else list(row.models),
         "adapters": None if row.adapters is None else list(row.adapters),
-        "limits": LimitsOut(
-            rpm=bounds.rpm,
-            rpd=bounds.rpd,
-            tpm=bounds.tpm,
-            tpd=bounds.tpd,
-            concurrency=bounds.concurrency,
-            budget_usd=None if bounds.budget_nanos is None else usd_text(bounds.budget_nanos),
-            budget_period=bounds.budget_period,
-        ),
+        "limits": shown(row.limits),
         "state": "revoked" if row.revoked_at is not None else "active" if row.is_valid(now_s) else "expired",
         "created_at": row.created_at,
         "expires_at": row.expires_at,

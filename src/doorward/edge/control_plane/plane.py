@@ -7,9 +7,12 @@ from fastapi.responses import JSONResponse
 
 from doorward.edge import session, signin_oidc, signin_passkey
 from doorward.edge.control_plane import (
+    account_states,
     accounts,
+    adapters,
     audit,
     budgets,
+    call_exports,
     calls,
     errors,
     estimate,
@@ -17,11 +20,13 @@ from doorward.edge.control_plane import (
     me,
     me_key,
     me_keys,
+    overview,
     prices,
     providers,
     sessions,
     shell,
     usage,
+    user_states,
     users,
 )
 from doorward.edge.control_plane.declare import all_declared, declared, router
@@ -29,8 +34,9 @@ from doorward.edge.control_plane.parts import Parts
 
 PREFIX = "/api/v1"
 
-NOUNS = (me, providers, accounts, keys, calls, usage, budgets, prices, estimate, shell)
-PEOPLE = (session, signin_passkey, signin_oidc, me_key, me_keys, sessions, users, audit)
+CONSOLE = (overview, account_states, adapters)
+NOUNS = (me, providers, accounts, keys, call_exports, calls, usage, budgets, prices, estimate, shell, *CONSOLE)
+PEOPLE = (session, signin_passkey, signin_oidc, me_key, me_keys, sessions, users, user_states, audit)
 """What exists where people sign in."""
 
 SCHEMES = {
