@@ -172,10 +172,29 @@ class Settings(BaseSettings):
     job_webhook_secret: SecretStr | None = Field(None, description="Signs what is sent there (HMAC-SHA256).")
 
     # Telemetry
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged; at `info` every settled call is a line."
+    )
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="A port of its own for `/metrics`; 0 takes a free one.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token for `/metrics`; without it and without a port it answers this machine only."
+    )
+    otel_endpoint: str | None = Field(
+        None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="OpenTelemetry collector (OTLP over HTTP); unset: no traces."
+    )
+    otel_headers: SecretStr | None = Field(
+        None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS", description="Headers for it, as `name=value,name=value`."
+    )
+    otel_service_name: str = Field("doorward", validation_alias="OTEL_SERVICE_NAME", description="Name of this service in traces.")
 
     @field_validator(
-        "master_key", "oidc_client_secret", "openai_api_key", "anthropic_api_key", "alert_webhook_secret", "job_webhook_secret"
+        "master_key",
+        "oidc_client_secret",
+        "openai_api_key",
+        "anthropic_api_key",
+        "alert_webhook_secret",
+        "job_webhook_secret",
+        "metrics_token",
     )
     @classmethod
     def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:

@@ -9,6 +9,7 @@ from doorward import __version__
 from doorward.assembly.apps import AppsRoom
 from doorward.assembly.ground import Ground
 from doorward.assembly.people import People
+from doorward.assembly.telemetry import metrics_door
 from doorward.assembly.traffic import Traffic
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
@@ -17,6 +18,7 @@ from doorward.core.money import nanos_of_usd
 from doorward.edge.adapters import PAGE_DOOR, PROGRAM_DOOR, AdapterDoor
 from doorward.edge.apps import AppsDoor, AppsParts
 from doorward.edge.client_js import ClientFiles
+from doorward.edge.control_plane.console import Console
 from doorward.edge.control_plane.money import Money
 from doorward.edge.control_plane.parts import Parts
 from doorward.edge.control_plane.plane import control_plane
@@ -30,12 +32,15 @@ from doorward.edge.root import Root
 from doorward.edge.slot import Slot
 from doorward.edge.trial import Trial
 from doorward.ledger.estimates import Estimates
+from doorward.ledger.overview import Overviews
 from doorward.ledger.reports import Accounting
 from doorward.ledger.treasury import Treasury
 from doorward.relay.metering import Meterings
 from doorward.settings import Settings
 from doorward.store.budgets import BudgetRows
 from doorward.store.prices import PriceOverrides
+from doorward.store.tallies import Tallies
+from doorward.store.user_ways import UserWays
 
 
 def hang(
@@ -54,8 +59,9 @@ def hang(
     meterings = Meterings(ground.catalogue.now)
     adapters = AdapterDoor(traffic.adapters, traffic.proxy, meterings, people.credentials, people.vigil, peers, site, bodies, clock)
     probes = Probes(_checks(ground), is_draining, notes=lambda: _notes(traffic))
-    parts = _parts(settings, clock, ground, people, traffic, peers)
+    parts = _parts(settings, clock, ground, people, traffic, peers, is_draining)
     apps = AppsDoor(AppsParts(room.apps, room.ask_of, parts, site, people.vigil, settings.root_apps))
+    metrics = metrics_door(settings, traffic.telemetry)
     return Root(
         [
             ("/v1/", data_plane),
@@ -66,12 +72,21 @@ def hang(
             *apps.doors(),
             ("/healthz", probes),
             ("/readyz", probes),
+            *([("/metrics", metrics)] if metrics is not None else []),
             ("/", Pages()),
         ]
     )
 
 
-def _parts(settings: Settings, clock: Clock, ground: Ground, people: People, traffic: Traffic, peers: Peers) -> Parts:
+def _parts(
+    settings: Settings,
+    clock: Clock,
+    ground: Ground,
+    people: People,
+    traffic: Traffic,
+    peers: Peers,
+    is_draining: Callable[[], bool],
+) -> Parts:
     cap = settings.spend_cap_usd
     fixed = None if cap is None else nanos_of_usd(cap)
     treasury = Treasury(BudgetRows(ground.store), PriceOverrides(ground.store), clock, fixed_nanos=fixed)
@@ -93,6 +108,9 @@ def _parts(settings: Settings, clock: Clock, ground: Ground, people: People, tra
         allow_private=settings.allow_private_upstreams,
         desk=people.desk,
         slot=Slot(ground.store, ground.custodian, ground.accounts, deposit, people.desk.audit),
+        console=Console(
+            Overviews(ground.store), Tallies(ground.store), traffic.health, traffic.adapters, UserWays(ground.store), is_draining
+        ),
         shell=Shell(settings.default_model, partial(_models, ground, traffic)),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from doorward.adapters.watch import Adapters
 from doorward.assembly.ground import Ground
 from doorward.assembly.running import Running
+from doorward.assembly.telemetry import Gauges, Telemetry, model_label, open_metrics_port, switch_on
 from doorward.core.clock import Clock
 from doorward.core.money import nanos_of_usd
 from doorward.identity.custody import no_account
@@ -46,6 +47,7 @@ from doorward.store.calls import Calls
 from doorward.store.leases import Leases
 from doorward.store.objects import Objects
 from doorward.store.prices import PriceOverrides
+from doorward.telemetry.trace_context import outgoing
 from doorward.upstream.breaker import BreakerLimits
 from doorward.upstream.credentials import Credentials
 from doorward.upstream.health import Health
@@ -63,20 +65,25 @@ class Traffic:
     pipeline: Pipeline
     adapters: Adapters
     proxy: Proxy
+    telemetry: Telemetry
 
 
 async def open_road(settings: Settings, clock: Clock, start_id: str, ground: Ground, running: Running) -> Traffic:
     """Raises `PricesError` (a failure to load prices never makes calls free) and what a bad configuration file says."""
     prices = Prices.load(overrides=overrides_of(settings.price_overrides), clock=clock)
     journal = settings.data_dir / "journal"
-    ledger = Ledger(journal, start_id, Calls(ground.store), prices, clock, sync_s=settings.journal_sync_s)
+    gauges = Gauges()
+    telemetry = switch_on(settings, model_label(ground.catalogue.now, prices), gauges, running)
+    feed, shelf = telemetry.feed, Calls(ground.store)
+    ledger = Ledger(journal, start_id, shelf, prices, clock, sync_s=settings.journal_sync_s, witness=feed)
     await ledger.start()
     running.close_later(ledger.stop)
     budgets = _budgets(settings, clock, start_id, ground, prices, ledger)
     await budgets.start()
     running.close_later(budgets.stop)
 
-    sender = Sender(ground.transports, Credentials(ground.vault), clock)
+    trace = outgoing if telemetry.exporter is not None else None
+    sender = Sender(ground.transports, Credentials(ground.vault), clock, trace)
     router = Router(ground.catalogue.now, lambda caller: no_account(settings.custody, caller), _time_limits(settings))
     health = Health(clock, BreakerLimits(open_s=settings.breaker_open_s, most_open_s=2 * settings.breaker_open_s))
     meter = Meter(prices, clock)
@@ -129,7 +136,9 @@ async def open_road(settings: Settings, clock: Clock, start_id: str, ground: Gro
     proxy = Proxy(
         ground.transport, ledger, limits, budgets, meter, clock, allow_private=private, retry_wait_s=settings.retry_wait_s
     )
-    return Traffic(ledger, budgets, health, fetch, pipeline, adapters, proxy)
+    gauges.ledger, gauges.budgets, gauges.health = ledger, budgets, health
+    await open_metrics_port(settings, telemetry, running)
+    return Traffic(ledger, budgets, health, fetch, pipeline, adapters, proxy, telemetry)
 
 
 def _budgets(settings: Settings, clock: Clock, start_id: str, ground: Ground, prices: Prices, ledger: Ledger) -> Budgets:

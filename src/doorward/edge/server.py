@@ -80,7 +80,7 @@ async def serve(
     """
     limits = limits or Limits()
     context = _tls(tls_cert, tls_key, host, port)
-    listener = _bind(host, port)
+    listening = listener(host, port)
     config = uvicorn.Config(
         app,
         ws="none",
@@ -92,9 +92,9 @@ async def serve(
         server_header=False,
         date_header=True,
     )
-    server = _Server(config, listener, context, limits, drain_s, on_ready)
+    server = _Server(config, listening, context, limits, drain_s, on_ready)
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(listener.close)
+        stack.callback(listening.close)
         if stop is not None:
             await stack.enter_async_context(_stopped_by(server, stop))
         await server.serve()
@@ -106,7 +106,8 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def listener(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises `PortInUse` or `CannotListen`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)

@@ -59,6 +59,11 @@ class Book:
         """Rows that are not in the database yet, as far as memory knows."""
         return len(self._rows) + sum(segment.spilled for segment in self._journal.spilled())
 
+    @property
+    def lag_s(self) -> float:
+        """Since the oldest row that waits was settled, in seconds; 0: nothing waits."""
+        return max(0.0, self._clock.wall() - self._rows[0][0].call.settled_at) if self._rows else 0.0
+
     def add(self, settled: Settled, segment: Segment, *, in_journal: bool = True) -> None:
         if len(self._rows) >= MEMORY_ROWS and in_journal:
             segment.spilled += 1

@@ -17,7 +17,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -45,6 +45,13 @@ FOLLOWER_ROWS = 1000
 
 Replayed = Callable[[str, Sequence[Settled]], Awaitable[None]]
 """Told, after they are in the database, the rows of a process that died: (its start id, rows)."""
+
+
+class Witness(Protocol):
+    """Port to telemetry: told of each call as it is settled. Must not wait and must not raise."""
+
+    def settled(self, settled: Settled, exchange: Exchange, dropped_events: int) -> None: ...
+    def refused(self, endpoint: str, code: str) -> None: ...
 
 
 async def unbroken(work: Coroutine[Any, Any, None]) -> None:
@@ -76,6 +83,7 @@ class Ledger:
         *,
         sync_s: float = 1.0,
         replayed: Replayed | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self.start_id = start_id
         self.journal = Journal(directory, start_id)
@@ -84,6 +92,7 @@ class Ledger:
         self._clock = clock
         self._sync_s = sync_s
         self._replayed = replayed
+        self._witness = witness
         self._followers: set[asyncio.Queue[CallRow]] = set()
         self._open: dict[str, Segment] = {}
         self._number = 0
@@ -148,6 +157,8 @@ class Ledger:
         outcome = outcome_of(entry, error)
         if outcome == "refused":
             code = getattr(error, "code", "refused")
+            if self._witness is not None:
+                self._witness.refused(entry.endpoint, code)
             if not self.book.refused(entry, code):
                 self.journal.closed(segment, entry.opening)
                 return
@@ -160,6 +171,8 @@ class Ledger:
             in_journal = False
             _log.exception("the journal could not take the settling of call %s", entry.id)
         self.book.add(settled, segment, in_journal=in_journal)
+        if self._witness is not None:
+            self._witness.settled(settled, entry.exchange, sum([attempt.dropped_events for attempt in entry.attempts]))
         for queue in self._followers:
             if queue.full():
                 queue.get_nowait()

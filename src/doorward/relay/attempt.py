@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from doorward.core.clock import Clock
 from doorward.core.errors import UpstreamFailed
@@ -24,11 +24,19 @@ _METERED_STREAMS = frozenset({"chat", "completion"})
 class Sender:
     """`transports` is keyed by the base URL's scheme: ``https``, ``http``, ``simulator``."""
 
-    def __init__(self, transports: Mapping[str, Transport], credentials: Credentials, clock: Clock) -> None:
+    def __init__(
+        self,
+        transports: Mapping[str, Transport],
+        credentials: Credentials,
+        clock: Clock,
+        trace: Callable[[Exchange, int], bytes] | None = None,
+    ) -> None:
+        """`trace`: the `traceparent` of an attempt, where traces are made; else the client's own passes."""
         self._transports = transports
         self._credentials = credentials
         self._clock = clock
-        self._places: dict[Provider, Place] = {}
+        self._trace = trace
+        self._places: dict[str, tuple[Provider, Place]] = {}
 
     async def send(
         self,
@@ -43,6 +51,9 @@ class Sender:
         place = self._place(plan.provider)
         headers: list[Header] = forward(exchange.headers)
         headers.append((b"x-request-id", exchange.request_id.encode()))
+        if self._trace is not None:
+            headers = [item for item in headers if item[0] != b"traceparent"]
+            headers.append((b"traceparent", self._trace(exchange, attempt.number)))
         body = await self._body(plan, exchange, endpoint)
         await self._credentials.write(plan, headers)
         attempt.state = AttemptState.CONNECTING
@@ -64,17 +75,10 @@ class Sender:
         return incoming
 
     def _place(self, provider: Provider) -> Place:
-        place = self._places.get(provider)
-        if place is None:
-            if len(self._places) > 1000:  # rows that were changed leave their old selves behind
-                self._places.clear()
-            try:
-                place = self._places[provider] = place_of(provider)
-            except ValueError as cause:
-                raise UpstreamFailed(
-                    f"{cause}. Its operator can mend it: doorward provider set {provider.id} --base-url."
-                ) from cause
-        return place
+        known = self._places.get(provider.id)
+        if known is None or known[0] is not provider:  # another row than last time: it was changed, or read again
+            known = self._places[provider.id] = (provider, place_of(provider))
+        return known[1]
 
     @staticmethod
     async def _body(plan: Plan, exchange: Exchange, endpoint: Endpoint) -> Body:
