@@ -1,0 +1,20 @@
+import type { Schemas } from "@/api/client";
+import { money, nanosOf } from "@/parts/money";
+
+type Bounds = Schemas["doorward__edge__control_plane__me_keys__LimitsOut"];
+type Budget = Schemas["BudgetOut"];
+
+/** A key's own limits in words; without any, what bounds it from above: never "unlimited" where something does. */
+export function boundsOf(limits: Bounds, above: Budget[] = []): string {
+  const own = [
+    limits.rpm && `${limits.rpm.toLocaleString("en")} requests/min`,
+    limits.rpd && `${limits.rpd.toLocaleString("en")} requests/day`,
+    limits.tpm && `${limits.tpm.toLocaleString("en")} tokens/min`,
+    limits.tpd && `${limits.tpd.toLocaleString("en")} tokens/day`,
+    limits.concurrency && `${limits.concurrency} at once`,
+    limits.budget_usd && `${money(nanosOf(limits.budget_usd), 2)} a ${limits.budget_period === "ever" ? "lifetime" : limits.budget_period}`,
+  ].filter(Boolean);
+  if (own.length) return own.join(" · ");
+  const bound = above.find((budget) => !budget.subject.startsWith("key:"));
+  return bound ? `no limit of its own · bound by your budget: ${money(nanosOf(bound.left_usd), 2)} left` : "no limit";
+}
