@@ -51,7 +51,8 @@ spec:
 def test_every_field_is_read() -> None:
     adapter = only(
         read(
-            "baseUrl: http://${{ HOST }}:8000/v2/\nallowPrivate: true\nretries: 2\nroles: [admin]\nkeys: [abc]\nmethods: [GET, POST]\n"
+            "baseUrl: http://${{ HOST }}:8000/v2/\nallowPrivate: true\nretries: 2\nroles: [admin]\nkeys: [abc]\n"
+            "methods: [GET, POST]\n"
             "paths: [/v1/models, /x/]\nmaxRequestBytes: 10\nmaxResponseBytes: 20\nforwardHeaders: [X-A]\nreturnHeaders: [X-B]\n"
             "prices: openai\ntimeouts: {connectSeconds: 1, firstByteSeconds: 2.5, idleSeconds: 3, totalSeconds: 4}",
             HOST="gpu.internal",
@@ -151,7 +152,8 @@ def test_ten_thousand_adapters_load_within_a_second_of_this_process() -> None:
     document = (
         "---\napiVersion: moment.dev/adapters/v1alpha1\nkind: HTTP\nmetadata:\n  name: api-{n}\nspec:\n"
         "  baseUrl: https://api{n}.example.com/v2\n"
-        '  headers:\n    - name: Authorization\n      value: "Bearer ${{{{ TOKEN }}}}"\n    - {{name: X-Org, value: \'"x ${{{{ TOKEN }}}}"\'}}\n'
+        '  headers:\n    - name: Authorization\n      value: "Bearer ${{{{ TOKEN }}}}"\n'
+        "    - {{name: X-Org, value: '\"x ${{{{ TOKEN }}}}\"'}}\n"
     )
     raw = "".join(document.format(n=n) for n in range(10_000)).encode()
     started = time.process_time()
