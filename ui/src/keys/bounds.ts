@@ -1,7 +1,7 @@
 import type { Schemas } from "@/api/client";
 import { money, nanosOf } from "@/parts/money";
 
-type Bounds = Schemas["doorward__edge__control_plane__me_keys__LimitsOut"];
+type Bounds = Schemas["MyKeyOut"]["limits"];
 type Budget = Schemas["BudgetOut"];
 
 /** A key's own limits in words; without any, what bounds it from above: never "unlimited" where something does. */
