@@ -232,7 +232,7 @@ def test_a_path_shows_no_key_and_forges_no_line(doorward: Doorward, tmp_path: Pa
 
 
 def test_ten_thousand_files_take_seconds(doorward: Doorward, tmp_path: Path) -> None:
-    """A fifth of it here, under a bound for a busy machine; 10,000 files of 4 kB take about 2 s on one core."""
+    """A fifth of it here, under a bound for a busy machine."""
     line = "the quick brown task-runner asked disk-usage of OpenAI and others about keys = {}\n"
     for number in range(2000):
         folder = tmp_path / "tree" / str(number % 50)

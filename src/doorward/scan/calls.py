@@ -40,6 +40,7 @@ _HOST_MARKS = (
 HOST = re.compile(rb"(?<![A-Za-z0-9.\-])(?:" + b"|".join(_HOSTS) + rb")(?![A-Za-z0-9\-]|\.[A-Za-z0-9])")
 
 _CLIENTS = rb"(?P<name>(?:Async)?(?:Azure)?OpenAI|ChatOpenAI|OpenAIEmbeddings|(?:Async)?Anthropic|ChatAnthropic|Groq|AsyncGroq)"
+_CLIENT_MARKS = tuple(name + end for name in (b"OpenAI", b"OpenAIEmbeddings", b"Anthropic", b"Groq") for end in (b"(", b" ("))
 _PYTHON = re.compile(rb"(?<![A-Za-z0-9_])(?<!class )(?<!def )" + _CLIENTS + rb"\s*\(")
 _SCRIPT = re.compile(rb"\bnew\s+" + _CLIENTS + rb"\s*\(")
 _HAS_BASE = re.compile(rb"base_?url|api_base|endpoint_url|\*\*|\.\.\.", re.IGNORECASE)
@@ -68,7 +69,7 @@ def hosts_in(text: bytes) -> Iterator[Sighting]:
 def clients_in(text: bytes, suffix: str) -> Iterator[Sighting]:
     """SDK clients that are made without saying where to call."""
     pattern = _PYTHON if suffix in PYTHON else _SCRIPT if suffix in SCRIPT else None
-    if pattern is None or (b"OpenAI" not in text and b"Anthropic" not in text and b"Groq" not in text):
+    if pattern is None or not any(mark in text for mark in _CLIENT_MARKS):
         return
     word = "base_url" if suffix in PYTHON else "baseURL"
     for match in pattern.finditer(text):
