@@ -22,6 +22,7 @@ from doorward.edge.control_plane.console import Console
 from doorward.edge.control_plane.money import Money
 from doorward.edge.control_plane.parts import Parts
 from doorward.edge.control_plane.plane import control_plane
+from doorward.edge.control_plane.road import Road
 from doorward.edge.control_plane.shell import Shell
 from doorward.edge.data_plane import BodyLimits, DataPlane
 from doorward.edge.keysmith import Keysmith
@@ -29,6 +30,7 @@ from doorward.edge.pages import Pages
 from doorward.edge.peer import Peers
 from doorward.edge.probes import Check, Probes
 from doorward.edge.root import Root
+from doorward.edge.signposts import Signposts
 from doorward.edge.slot import Slot
 from doorward.edge.trial import Trial
 from doorward.ledger.estimates import Estimates
@@ -108,6 +110,9 @@ def _parts(
         allow_private=settings.allow_private_upstreams,
         desk=people.desk,
         slot=Slot(ground.store, ground.custodian, ground.accounts, deposit, people.desk.audit),
+        road=Road(
+            Signposts(ground.store, settings.total_s), traffic.health, traffic.pipeline.route, traffic.pipeline.response_cache.drop
+        ),
         console=Console(
             Overviews(ground.store), Tallies(ground.store), traffic.health, traffic.adapters, UserWays(ground.store), is_draining
         ),

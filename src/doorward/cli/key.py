@@ -10,11 +10,13 @@ import typer
 
 from doorward.cli import given
 from doorward.cli.house import House, within
+from doorward.cli.limit import Concurrency, Rpd, Rpm, Tpd, Tpm
+from doorward.cli.limit import shown as limits_shown
 from doorward.cli.outcome import WRONG_USE, Failure, Outcome, Table
 from doorward.cli.tree import Verb, noun
 from doorward.cli.user import owner_of
 from doorward.cli.when import date
-from doorward.core.caller import NO_LIMITS, Scope
+from doorward.core.caller import KeyLimits, Scope
 from doorward.edge import provider_form
 from doorward.edge.keysmith import ALL_SCOPES, Wish
 from doorward.store.client_keys import KeyFields, KeyRow
@@ -35,6 +37,11 @@ def create(
     models: Annotated[str | None, typer.Option("--models", metavar="LIST", help="Models it may use, like 'gpt-4o,o3*'.")] = None,
     expires: Annotated[str | None, typer.Option("--expires", metavar="SPAN", help="When it ends, like 30d.")] = None,
     owner: Annotated[str | None, typer.Option("--owner", metavar="EMAIL", help="The user whose key it is.")] = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    rpd: Rpd = None,
+    tpd: Tpd = None,
+    concurrency: Concurrency = None,
     budget_usd: Annotated[str | None, typer.Option("--budget-usd", metavar="X", help="Dollars it may spend a period.")] = None,
     budget_period: Annotated[str, typer.Option("--budget-period", metavar="WORD", help="day, month or ever.")] = "month",
 ) -> Outcome:
@@ -44,9 +51,11 @@ def create(
     doorward key create --label first
     doorward key create --label ci --models 'gpt-4o-mini' --expires 30d
     doorward key create --label laptop --owner ann@example.com
+    doorward key create --label batch --rpm 60 --tpd 1000000 --concurrency 4
     doorward key create --label trial --budget-usd 5 --budget-period month
     """
-    limits = replace(NO_LIMITS, **given.budget(budget_usd, budget_period))
+    bounds = KeyLimits(rpm=rpm, rpd=rpd, tpm=tpm, tpd=tpd, concurrency=concurrency)
+    limits = replace(bounds, **given.budget(budget_usd, budget_period))
 
     async def work(house: House) -> Outcome:
         scopes = ALL_SCOPES if admin else _scopes(scope)
@@ -231,4 +240,5 @@ def shown(row: KeyRow) -> dict[str, object]:
         "revoked_at": row.revoked_at,
         "last_used_at": row.last_used_at,
         "rotated_from": row.rotated_from,
+        "limits": limits_shown(row.limits),
     }

@@ -70,10 +70,7 @@ def list_() -> Outcome:
 
     async def work(house: House) -> Outcome:
         found = await house.providers.all()
-        rows = [
-            (p.id, p.base_url, p.auth_strategy, ",".join(p.supported_models) or "-", "active" if p.is_active else "inactive")
-            for p in found
-        ]
+        rows = [(p.id, p.base_url, p.auth_strategy, ",".join(p.supported_models) or "-", state(p)) for p in found]
         table = Table(("ID", "BASE URL", "AUTH", "MODELS", "STATE"), rows, "No providers yet. Add one: doorward provider add")
         return Outcome({"data": [shown(provider) for provider in found]}, table)
 
@@ -129,6 +126,26 @@ def set_(
     return within(work)
 
 
+@app.command("drain", cls=Verb)
+def drain(
+    provider_id: Id, undo: Annotated[bool, typer.Option("--undo", help="Maintenance is over: route calls to it again.")] = False
+) -> Outcome:
+    """Take an upstream out for maintenance: open calls end, new ones go to fallbacks, or are told to come again.
+
+    \b
+    doorward provider drain openai
+    doorward provider drain openai --undo
+    """
+
+    async def work(house: House) -> Outcome:
+        await house.provider(provider_id)
+        changed = await house.providers.change(provider_id, is_draining=not undo)
+        said = "takes calls again" if undo else "gets no new calls; those that are open go on to their end"
+        return Outcome(shown(changed), said=f'Provider "{provider_id}" {said}. A running server knows within 5 s.')
+
+    return within(work)
+
+
 @app.command("remove", cls=Verb)
 def remove(provider_id: Id) -> Outcome:
     """Remove an upstream that has no accounts."""
@@ -145,6 +162,12 @@ def prefixes(text: str) -> tuple[str, ...]:
     return provider_form.models([word if word.endswith("*") else f"{word}*" for word in given.words(text)])
 
 
+def state(provider: Provider) -> str:
+    if not provider.is_active:
+        return "inactive"
+    return "draining" if provider.is_draining else "active"
+
+
 def shown(provider: Provider) -> dict[str, object]:
     return {
         "id": provider.id,
@@ -153,6 +176,7 @@ def shown(provider: Provider) -> dict[str, object]:
         "auth_strategy": provider.auth_strategy,
         "supported_models": list(provider.supported_models),
         "is_active": provider.is_active,
+        "is_draining": provider.is_draining,
         "allow_private": provider.allow_private,
         "prices": provider.prices,
     }

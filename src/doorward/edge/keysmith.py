@@ -12,6 +12,7 @@ from doorward.core import client_key
 from doorward.core.caller import NO_LIMITS, KeyLimits, Scope
 from doorward.core.errors import Conflict, Forbidden, NotFound, Unprocessable
 from doorward.core.secret import Secret
+from doorward.edge.bounds import check_bounds
 from doorward.store.client_keys import ClientKeys, KeyFields, KeyRow
 from doorward.store.engine import Store
 
@@ -41,10 +42,11 @@ class Keysmith:
         self._client_keys = client_keys
 
     async def make(self, wish: Wish, maker: Collection[Scope]) -> tuple[KeyRow, Secret]:
-        """A new key. Raises `Forbidden` when it would have a scope that its maker lacks."""
+        """A new key. Raises `Forbidden` when it would have a scope that its maker lacks, `Unprocessable` for wrong limits."""
         beyond = [scope for scope in wish.scopes if scope not in maker]
         if beyond:
             raise Forbidden(f"A key's scopes cannot exceed its maker's. Leave out {', '.join(beyond)}.")
+        check_bounds(wish.limits)
         async with self._store.writing() as connection:
             await self._must_be_ahead(wish.expires_at, await self._store.now_s(connection))
             public_id, whole, digest = client_key.make()
@@ -91,7 +93,9 @@ class Keysmith:
                 raise Forbidden("A key's scopes cannot exceed its maker's. Rotate it with a key that has all of its scopes.")
             await self._client_keys.expire_at(public_id, now_s + overlap_s, within=connection)
             new_id, whole, digest = client_key.make()
-            successor = replace(old, public_id=new_id, digest=digest, rotated_from=public_id, last_used_at=None)
+            successor = replace(
+                old, public_id=new_id, digest=digest, rotated_from=public_id, lineage=old.lineage or public_id, last_used_at=None
+            )
             return await self._client_keys.add(successor, within=connection), whole
 
     async def purge(self, public_ids: Sequence[str]) -> None:

@@ -167,12 +167,13 @@ class Credentials:
         if user_id is not None and row.owner_role != "admin":
             scopes = scopes - {"admin"}  # a key's powers never exceed its owner's
         return Caller(
-            owner=_owner(row),
+            owner=owner_of(row),
             draws_on=draws_on(self._custody, user_id),
             scopes=scopes,
             role=row.owner_role,
             user_id=user_id,
             key_id=row.public_id,
+            purse=row.lineage,
             label=row.label,
             models=row.models,
             adapters=row.adapters,
@@ -191,7 +192,7 @@ def _refusal(known: _Known, now: float) -> str | None:
     return None
 
 
-def _owner(row: KeyRow) -> str:
+def owner_of(row: KeyRow) -> str:
     """Whose objects the key's calls make (R14b)."""
     if row.owner_user_id is not None:
         return user_owner(row.owner_user_id)

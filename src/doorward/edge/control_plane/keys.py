@@ -14,6 +14,7 @@ from doorward.edge.control_plane.caller import Calling, HasParts
 from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
 from doorward.edge.control_plane.fields import Answer, Body, Deleted, Text
 from doorward.edge.control_plane.key_limits import AdapterNames, LimitsIn, LimitsOut, shown, taken
+from doorward.edge.control_plane.road import forget_answers
 from doorward.edge.keysmith import MOST_OVERLAP_S, Wish
 from doorward.edge.provider_form import models as checked_models
 from doorward.store.client_keys import KeyRow
@@ -131,6 +132,7 @@ async def revoke_key(parts: HasParts, key_id: str) -> KeyOut:
     """End a key. It is refused here at once, and by every other process within 5 s."""
     row = await parts.client_keys.revoke(key_id)
     parts.credentials.forget(key_id)
+    await forget_answers(parts, row)
     return await _out(parts, row)
 
 

@@ -13,6 +13,7 @@ from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
 from doorward.edge.control_plane.fields import Answer, Body, Text
 from doorward.edge.control_plane.key_limits import AdapterNames, LimitsIn, LimitsOut, shown, taken
 from doorward.edge.control_plane.keys import Models, Rotation, UnixTime
+from doorward.edge.control_plane.road import forget_answers
 from doorward.edge.keysmith import Wish
 from doorward.edge.provider_form import models as checked_models
 from doorward.identity.custody import WITH_LOGIN
@@ -113,6 +114,7 @@ async def revoke(parts: HasParts, caller: Calling, key_id: str) -> MyKeyOut:
     await _mine(parts, caller, key_id)
     row = await parts.client_keys.revoke(key_id, _user(caller))
     parts.credentials.forget(key_id)
+    await forget_answers(parts, row)
     return MyKeyOut(**_shown(row, parts.clock.wall()))
 
 

@@ -22,6 +22,7 @@ from doorward.store.providers import Providers
 if TYPE_CHECKING:
     from doorward.edge.control_plane.console import Console  # as `Money` below
     from doorward.edge.control_plane.money import Money  # both ask for `Parts` by type themselves
+    from doorward.edge.control_plane.road import Road
     from doorward.edge.control_plane.shell import Shell
 
 
@@ -52,5 +53,7 @@ class Parts:
     """Budgets, prices, estimates; `None`: this Doorward keeps none, as in tests of other nouns."""
     shell: Shell | None = None
     """What the pages ask first; `None`: there are none, as in tests of other nouns."""
+    road: Road | None = None
+    """Routes, limits, health of upstreams; `None`: this Doorward relays nothing, as in tests of other nouns."""
     console: Console | None = None
     """Figures and states for the console; `None`: this Doorward shows none, as in tests of other nouns."""

@@ -23,8 +23,10 @@ from doorward.edge.control_plane import (
     overview,
     prices,
     providers,
+    routes,
     sessions,
     shell,
+    upstreams,
     usage,
     user_states,
     users,
@@ -35,7 +37,8 @@ from doorward.edge.control_plane.parts import Parts
 PREFIX = "/api/v1"
 
 CONSOLE = (overview, account_states, adapters)
-NOUNS = (me, providers, accounts, keys, call_exports, calls, usage, budgets, prices, estimate, shell, *CONSOLE)
+TRAFFIC = (upstreams, routes)  # what-if before the routes' own names
+NOUNS = (me, providers, accounts, keys, call_exports, calls, usage, budgets, prices, estimate, shell, *CONSOLE, *TRAFFIC)
 PEOPLE = (session, signin_passkey, signin_oidc, me_key, me_keys, sessions, users, user_states, audit)
 """What exists where people sign in."""
 

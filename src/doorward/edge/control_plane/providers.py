@@ -17,6 +17,12 @@ from doorward.store.providers import ProviderFields
 routes = router("providers")
 
 Url = Annotated[str, Field(min_length=1, max_length=2000)]
+PriceList = Annotated[
+    str | None,
+    Field(
+        pattern="^[a-z0-9][a-z0-9._-]{0,63}$", description="Whose price list applies: a provider's name, or `free`; null: its own."
+    ),
+]
 Models = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=1000)]
 
 
@@ -28,6 +34,7 @@ class ProviderOut(Answer):
     auth_strategy: str
     supported_models: list[str]
     is_active: bool
+    is_draining: bool
     allow_private: bool
     prices: str | None = Field(description="The price list that applies: a provider's name, `free`, or null for its own.")
 
@@ -44,6 +51,7 @@ class ProviderIn(Body):
     supported_models: Models = Field([], description="Exact ids; an entry ending in `*` is a prefix.")
     is_active: bool = True
     allow_private: bool = Field(False, description="It may be on loopback or a private network.")
+    prices: PriceList = None
 
 
 class ProviderChange(Body):
@@ -54,7 +62,9 @@ class ProviderChange(Body):
     auth_strategy: Annotated[str, Field(max_length=80)] | None = None
     supported_models: Models | None = None
     is_active: bool | None = None
+    is_draining: bool | None = Field(None, description="For maintenance: open calls end, new ones go elsewhere.")
     allow_private: bool | None = None
+    prices: PriceList = None
 
 
 @routes.get("/api/v1/providers")
@@ -78,6 +88,7 @@ async def add_provider(parts: HasParts, wish: ProviderIn) -> ProviderOut:
         supported_models=provider_form.models(wish.supported_models),
         is_active=wish.is_active,
         allow_private=wish.allow_private,
+        prices=wish.prices,
     )
     added = await parts.providers.add(provider)
     await parts.changed()
@@ -101,6 +112,8 @@ async def change_provider(parts: HasParts, provider_id: str, wish: ProviderChang
         fields["name"] = wish.name
     if wish.is_active is not None:
         fields["is_active"] = wish.is_active
+    if wish.is_draining is not None:
+        fields["is_draining"] = wish.is_draining
     if wish.supported_models is not None:
         fields["supported_models"] = provider_form.models(wish.supported_models)
     if wish.auth_strategy is not None:
@@ -110,6 +123,8 @@ async def change_provider(parts: HasParts, provider_id: str, wish: ProviderChang
         private = before.allow_private if wish.allow_private is None else wish.allow_private
         fields["allow_private"] = private
         fields["base_url"] = provider_form.base_url(wish.base_url or before.base_url, allow_private=private or parts.allow_private)
+    if "prices" in wish.model_fields_set:
+        fields["prices"] = wish.prices
     changed = await parts.providers.change(provider_id, **fields)
     await parts.changed()
     return _shown(changed)
@@ -140,6 +155,7 @@ def _shown(provider: Provider) -> ProviderOut:
         auth_strategy=provider.auth_strategy,
         supported_models=list(provider.supported_models),
         is_active=provider.is_active,
+        is_draining=provider.is_draining,
         allow_private=provider.allow_private,
         prices=provider.prices,
     )
