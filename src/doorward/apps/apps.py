@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from doorward.apps.chat import Chat
+from doorward.apps.classify import Classifier
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
+from doorward.apps.summarize import Summarizer
 from doorward.core.clock import Clock, SystemClock
+from doorward.store.answers import Answers
 from doorward.store.conversations import Conversations
 from doorward.store.engine import Store
 from doorward.store.prompts import Prompts
@@ -20,6 +23,8 @@ class Apps:
     conversations: Conversations
     prompts: Prompts
     chat: Chat
+    summarizer: Summarizer
+    classifier: Classifier
 
     @classmethod
     def over(cls, store: Store, defaults: Defaults = Defaults(), guards: Guards = Guards(), clock: Clock | None = None) -> Apps:
@@ -31,4 +36,6 @@ class Apps:
             conversations=conversations,
             prompts=prompts,
             chat=Chat(conversations, prompts, defaults, guards, clock),
+            summarizer=Summarizer(Answers(store), defaults, guards),
+            classifier=Classifier(prompts, defaults, guards),
         )

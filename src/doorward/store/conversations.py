@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store.engine import Store
@@ -105,12 +105,12 @@ class Conversations:
         """From the leaf towards the root, in the order of speaking; the newest `limit`."""
         if leaf_id is None:
             return []
-        start = select(messages, text("0 AS depth")).where(messages.c.conversation_id == conversation_id, messages.c.id == leaf_id)
-        path = start.cte("path", recursive=True)
-        parents = select(messages, text("path.depth + 1")).join(path, messages.c.id == path.c.parent_id)
-        whole = path.union_all(parents.where(messages.c.conversation_id == conversation_id, text(f"path.depth < {int(limit) - 1}")))
+        mine = messages.c.conversation_id == conversation_id
+        path = select(messages, literal(0).label("depth")).where(mine, messages.c.id == leaf_id).cte("path", recursive=True)
+        parents = select(messages, (path.c.depth + 1).label("depth")).join(path, messages.c.id == path.c.parent_id)
+        whole = path.union_all(parents.where(mine, path.c.depth < limit - 1))
         async with self._store.reading() as connection:
-            rows = (await connection.execute(select(whole).order_by(text("depth DESC")))).all()
+            rows = (await connection.execute(select(whole).order_by(whole.c.depth.desc()))).all()
         return [_message(row) for row in rows]
 
     async def siblings(self, conversation_id: str, parent_ids: Sequence[str | None]) -> dict[str | None, list[str]]:
