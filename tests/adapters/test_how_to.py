@@ -14,7 +14,7 @@ TEXT = (Path(__file__).parents[2] / "docs/how-to/adapters.md").read_text()
 def test_the_example_file_loads() -> None:
     example = re.search(r"```yaml\n(apiVersion: .*?)```", TEXT, re.DOTALL)
     assert example is not None
-    variables = {name: "value-of-it" for name in re.findall(r"\$\{\{ ([A-Z_]+) \}\}", example[1])}
+    variables = dict.fromkeys(re.findall(r"\$\{\{ ([A-Z_]+) \}\}", example[1]), "value-of-it")
     found = manifest.read(example[1].encode(), variables)
     assert found.problems == []
     assert list(found.adapters) == ["openai", "github", "local"]
