@@ -41,6 +41,7 @@ class Row:
     limits: KeyLimits = NO_LIMITS
     expires_at: float | None = None
     revoked_at: float | None = None
+    lineage: str | None = None
 
 
 @dataclass

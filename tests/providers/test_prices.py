@@ -269,3 +269,17 @@ def test_facts_cover_snapshots_and_fine_tuned_models() -> None:
     assert facts.known_no_larger("gpt-4", "gpt-4o")
     assert not facts.known_no_larger("gpt-4.1", "gpt-4o")
     assert not facts.known_no_larger("gpt-99", "gpt-4o")
+
+
+def test_cached_sound_is_billed_as_cached_sound() -> None:
+    prices = Prices.load()
+    # gpt-realtime: text 4 / cached 0.40, sound 32 / cached 0.40 dollars a million
+    card = prices.card("openai", "gpt-realtime")
+    assert card is not None
+    told = Usage(100, cached_tokens=60, cached_audio_tokens=20, input_audio_tokens=40)
+    bill = sum(units * grains for units, grains in card.lines("chat", told))
+    rates = {unit: rate[0][1] for unit, rate in card.rates.items()}
+    text, text_again = 100 - 40 - 40, 40
+    expected = text * rates["input_mtok"] + text_again * rates["cache_read_mtok"]
+    expected += 20 * rates["input_audio_mtok"] + 20 * rates["cache_audio_read_mtok"]
+    assert bill == expected

@@ -207,3 +207,15 @@ def test_fields_of_a_form() -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
     form = part % (b"size", b"512x512") + part % (b"x", b"1")
     assert units.form_fields(form) == {"size": "512x512"}
+
+
+def test_cached_sound_and_images_are_told_apart() -> None:
+    details = {
+        "cached_tokens": 60,
+        "audio_tokens": 40,
+        "image_tokens": 30,
+        "cached_tokens_details": {"text_tokens": 30, "audio_tokens": 20, "image_tokens": 10},
+    }
+    usage = said("responses", {"usage": {"input_tokens": 100, "output_tokens": 2, "input_token_details": details}})
+    assert usage is not None
+    assert (usage.cached_tokens, usage.cached_audio_tokens, usage.cached_image_tokens) == (60, 20, 10)

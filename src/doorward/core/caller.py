@@ -44,6 +44,8 @@ class Caller:
     role: Role | None = None
     user_id: str | None = None
     key_id: str | None = None
+    purse: str | None = None
+    """The first key of a chain of rotations, whose budget this key's calls count against; `None`: `key_id`'s own."""
     label: str = ""
     session_id: str | None = None
     models: tuple[str, ...] | None = None

@@ -21,6 +21,10 @@ class Usage:
     input_tokens: int = 0
     """All input tokens, cached and audio ones included."""
     cached_tokens: int = 0
+    """All cached input, of whatever kind."""
+    cached_audio_tokens: int = 0
+    """Of the cached ones; part of `input_audio_tokens` too."""
+    cached_image_tokens: int = 0
     cache_write_tokens: int = 0
     input_audio_tokens: int = 0
     output_tokens: int = 0

@@ -111,7 +111,7 @@ class Budgets:
         caps = []
         limits = caller.limits
         if limits.budget_nanos is not None and caller.key_id is not None:
-            caps.append(self._key_cap(caller.key_id, limits.budget_nanos, limits.budget_period or "ever"))
+            caps.append(self._key_cap(caller.purse or caller.key_id, limits.budget_nanos, limits.budget_period or "ever"))
         if self._caps:
             if caller.user_id is not None and (cap := self._caps.get(f"user:{caller.user_id}")) is not None:
                 caps.append(cap)

@@ -152,7 +152,8 @@ class Reports:
 
     async def usage(self, by: By, over: Period, *, owner: str | None, key_id: str | None = None) -> list[UsageRow]:
         """`owner` = `None` is everybody's. Dearest first; days in their order."""
-        found = await self._rollups.sums(_COLUMNS[by], Span(over.from_s, over.to_s, owner, key_id))
+        utc = over.zone.key in ("UTC", "Etc/UTC")
+        found = await self._rollups.sums(_COLUMNS[by], Span(over.from_s, over.to_s, owner, key_id), utc=utc)
         groups: dict[str, tuple[int, ...]] = {}
         for value, measures in found:
             name = datetime.fromtimestamp(value, over.zone).date().isoformat() if by == "day" else str(value)

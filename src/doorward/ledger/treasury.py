@@ -114,7 +114,7 @@ class Treasury:
         if kind not in ("user", "key") or not colon or not name:
             raise Unprocessable("A budget is for all, for user:EMAIL or for key:ID.", param="subject")
         if kind == "key":
-            return subject
+            return f"key:{await self.rows.first_key(name)}"
         found = await self.rows.user_id(name)
         if found is None:
             raise NotFound("There is no such user. doorward user list shows them.", param="subject")

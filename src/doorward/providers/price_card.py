@@ -85,16 +85,23 @@ class Card:
             usage.input_audio_tokens,
             usage.input_image_tokens,
         )
-        # cached tokens may be sound or image as well: then the rest is less than nothing, and nothing of it is text
+        heard_again, seen_again = usage.cached_audio_tokens, usage.cached_image_tokens
+        # Answers that do not tell the kinds of cached tokens apart: cached text is assumed, and what is sound or image
+        # beyond the rest is charged in full; then there is less than nothing left, and nothing of it is text.
+        cached, heard, seen = cached - heard_again - seen_again, heard - heard_again, seen - seen_again
         lines: list[Line] = []
         if total:
             reads = at(self._need("input_mtok"), total)
-            lines.append((max(0, total - cached - written - heard - seen), reads))
+            rest = total - cached - written - heard - seen - heard_again - seen_again
+            lines.append((max(0, rest), reads))
             lines.append((cached, self._rate("cache_read_mtok", total, reads)))
             lines.append((written, self._rate("cache_write_mtok", total, reads)))
             lines.append((seen, self._rate("input_image_mtok", total, reads)))
-            if heard:
-                lines.append((heard, at(self._need("input_audio_mtok"), total)))
+            lines.append((seen_again, self._rate("cache_image_read_mtok", total, self._rate("input_image_mtok", total, reads))))
+            if heard or heard_again:
+                hears = at(self._need("input_audio_mtok"), total)
+                lines.append((heard, hears))
+                lines.append((heard_again, self._rate("cache_audio_read_mtok", total, hears)))
         if usage.output_tokens:
             writes = at(self._need("output_mtok"), total)
             spoken, drawn = usage.output_audio_tokens, usage.output_image_tokens

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
 
 from doorward.core.caller import NO_LIMITS, Caller, KeyLimits
 from doorward.core.errors import ConcurrencyExceeded, DoorwardError, LimitExceeded, TokensExceeded
 from doorward.core.exchange import Exchange, Header, Reply
+from doorward.core.money import usd_text
 from doorward.ledger.entry import Entry
 from doorward.ledger.ledger import unbroken
 from doorward.providers.provider import Account
@@ -141,7 +142,17 @@ class Slot:
         attempts = len(self._entry.attempts)
         headers = [*headers, (b"x-doorward-cache", self._entry.cache.encode()), (b"x-doorward-attempts", b"%d" % attempts)]
         reply.headers = headers
+        if reply.whole:
+            reply.chunks = self._with_cost(reply, reply.chunks)
         return reply
+
+    async def _with_cost(self, reply: Reply, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A whole answer's head goes out after its body was read: what it cost is known by then."""
+        async for chunk in chunks:
+            yield chunk
+        cost = self._entry.cost
+        if cost is not None:
+            reply.headers.append((b"x-doorward-cost-usd", usd_text(cost).encode()))
 
     def _ours(self) -> list[Header]:
         ours: list[Header] = []

@@ -33,7 +33,7 @@ class Recording(msgspec.Struct, array_like=True):
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Recording)
 
-_OF_ONE_CALL = (b"x-request-id", b"x-ratelimit-", b"openai-processing-ms", b"date")
+_OF_ONE_CALL = (b"x-request-id", b"x-doorward-", b"x-ratelimit-", b"openai-processing-ms", b"date")
 """Headers that tell of the call that was made, not of the answer."""
 
 

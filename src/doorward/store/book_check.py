@@ -37,6 +37,7 @@ _ROLLED = (
     "calls, failed_calls, cached_calls, unknown_cost_calls, estimated_calls, "
     "input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost_nanos"
 )
+_DAILY = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _ROLLED.split(", "))
 _BUCKET = {
     "sqlite": f"CAST(started_at / {BUCKET_S} AS INTEGER) * {BUCKET_S}",
     "postgresql": f"CAST(floor(started_at / {BUCKET_S}) AS BIGINT) * {BUCKET_S}",
@@ -119,6 +120,9 @@ def _checks(dialect: Dialect) -> dict[str, str]:
     tagged = f"""{group} tags_of.value AS tag, {_MEASURES} FROM calls, {_TAGS[dialect]}
         WHERE outcome <> 'refused' AND tags <> '[]' GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""
     rolled = f"SELECT {_KEYS}, {_ROLLED} FROM rollups WHERE tag"  # noqa: S608 - constants of this file
+    days = f"""SELECT bucket / 86400 * 86400 AS bucket, {_KEYS.partition(", ")[2]}, {_DAILY}
+        FROM rollups GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""  # noqa: S608 - constants of this file
+    daily = f"SELECT {_KEYS}, {_ROLLED} FROM daily_rollups"  # noqa: S608 - constants of this file
     attempts = """
         FROM calls LEFT JOIN (
             SELECT opening, count(*) AS tried, coalesce(sum(cost_nanos), 0) AS cost,
@@ -130,6 +134,8 @@ def _checks(dialect: Dialect) -> dict[str, str]:
     return {
         "rollups that calls do not add up to": f"{rolled} = '' EXCEPT {untagged}",
         "calls that are not in the rollups": f"{untagged} EXCEPT {rolled} = ''",
+        "daily rollups that quarters do not add up to": f"{daily} EXCEPT {days}",
+        "quarters that are not in the daily rollups": f"{days} EXCEPT {daily}",
         "rollups by tag that calls do not add up to": f"{rolled} <> '' EXCEPT {tagged}",
         "tagged calls that are not in the rollups": f"{tagged} EXCEPT {rolled} <> ''",
         "calls whose cost is not the sum of their attempts": f"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store.engine import Store
@@ -14,6 +14,7 @@ from doorward.store.tables.budgets import budget_alerts, budget_periods, budgets
 from doorward.store.tables.doors import client_keys
 from doorward.store.tables.identity import users
 
+_first = func.coalesce(client_keys.c.lineage, client_keys.c.public_id)
 Period = Literal["day", "month", "ever"]
 ALL = "all"
 """Everything together."""
@@ -21,7 +22,7 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """`subject`: ``all``, ``user:<id>`` or ``key:<public id>``."""
+    """`subject`: ``all``, ``user:<id>`` or ``key:<public id>`` of the first key in a chain of rotations."""
 
     subject: str
     nanos: int
@@ -48,10 +49,17 @@ class BudgetRows:
     async def key_caps(self) -> list[Cap]:
         """Of client keys that have a budget and are not revoked."""
         keys = client_keys.c
-        wanted = select(keys.public_id, keys.budget_nanos, keys.budget_period)
+        wanted = select(_first.label("first"), keys.budget_nanos, keys.budget_period).order_by(keys.created_at)
         async with self._store.reading() as connection:
             rows = await connection.execute(wanted.where(keys.budget_nanos.is_not(None), keys.revoked_at.is_(None)))
-            return [Cap(f"key:{row.public_id}", row.budget_nanos, row.budget_period or "ever") for row in rows]
+            caps = (Cap(f"key:{row.first}", row.budget_nanos, row.budget_period or "ever") for row in rows)
+            return list({cap.subject: cap for cap in caps}.values())
+
+    async def first_key(self, public_id: str) -> str:
+        """The key that a chain of rotations began with: the chain has one budget. An unknown id is its own."""
+        async with self._store.reading() as connection:
+            found: str | None = (await connection.execute(select(_first).where(client_keys.c.public_id == public_id))).scalar()
+            return found or public_id
 
     async def set(self, cap: Cap, within: AsyncConnection | None = None) -> bool:
         """-> whether the subject exists; a key's budget goes into the key's own row, and counts from its next call on."""
@@ -69,7 +77,7 @@ class BudgetRows:
             return (await connection.execute(delete(budgets).where(budgets.c.subject == subject))).rowcount > 0
 
     async def _set_key(self, connection: AsyncConnection, public_id: str, nanos: int | None, period: str | None) -> bool:
-        change = client_keys.update().where(client_keys.c.public_id == public_id, client_keys.c.revoked_at.is_(None))
+        change = client_keys.update().where(_first == public_id, client_keys.c.revoked_at.is_(None))
         return (await connection.execute(change.values(budget_nanos=nanos, budget_period=period))).rowcount > 0
 
     async def used(self, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], Used]:
@@ -93,9 +101,9 @@ class BudgetRows:
         ids = [subject.partition(":")[2] for subject in subjects]
         async with self._store.reading() as connection:
             keys = await connection.execute(
-                select(client_keys.c.public_id, client_keys.c.label).where(client_keys.c.public_id.in_(ids))
+                select(_first.label("first"), client_keys.c.label).where(_first.in_(ids)).order_by(client_keys.c.created_at)
             )
-            named = {f"key:{row.public_id}": row.label for row in keys}
+            named = {f"key:{row.first}": row.label for row in keys}
             people = await connection.execute(select(users.c.id, users.c.email).where(users.c.id.in_(ids)))
             return named | {f"user:{row.id}": row.email for row in people}
 

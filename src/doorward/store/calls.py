@@ -61,9 +61,10 @@ class Calls:
                 if tried:
                     await self._insert(connection, "attempts", tried)
                 # in one order everywhere, so that two processes never wait for each other's rows in a circle
-                sums = sorted(rollups.add_up(row.call for row in new).items())
-                if sums:
-                    await self._insert(connection, "rollups", [(*key, *measures) for key, measures in sums])
+                sums = rollups.add_up(row.call for row in new)
+                for table, rows_of in (("rollups", sums), ("daily_rollups", rollups.by_day(sums))):
+                    if rows_of:
+                        await self._insert(connection, table, [(*key, *measures) for key, measures in sorted(rows_of.items())])
                 tallied = sorted(tallies.add_up(row.call for row in new).items())
                 if tallied:
                     await self._insert(connection, "tallies", [(*key, *measures) for key, measures in tallied])
@@ -153,6 +154,8 @@ def _built(dialect: Dialect, table: str) -> Any:
     match table:
         case "rollups":
             return rollups.adding(dialect, tables.rollups, rollups.MEASURES)
+        case "daily_rollups":
+            return rollups.adding(dialect, tables.daily_rollups, rollups.MEASURES)
         case "tallies":
             return rollups.adding(dialect, tables.tallies, tallies.MEASURES)
         case "refusals":

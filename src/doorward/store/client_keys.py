@@ -38,6 +38,8 @@ class KeyRow:
     last_used_at: float | None = None
     rotated_from: str | None = None
     """The public id of the key that this one replaces."""
+    lineage: str | None = None
+    """The public id of the first key in a chain of rotations: the chain shares one budget. `None`: this is the first."""
     created_at: float = 0.0
     """The database's, once stored."""
     owner_role: Role | None = None
@@ -104,6 +106,7 @@ class ClientKeys:
             **{name: getattr(key.limits, name) for name in KeyLimits.__slots__},
             "expires_at": key.expires_at,
             "rotated_from": key.rotated_from,
+            "lineage": key.lineage,
         }
         async with self._store.writing(within) as connection:
             try:
@@ -190,5 +193,6 @@ def _key(row: Row[Any]) -> KeyRow:
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
         rotated_from=row.rotated_from,
+        lineage=row.lineage,
         created_at=row.created_at,
     )

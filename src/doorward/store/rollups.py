@@ -1,4 +1,4 @@
-"""Sums of calls by quarter of an hour, kept in the same transaction as the calls themselves.
+"""Sums of calls by quarter of an hour and by day of UTC, kept in the same transaction as the calls themselves.
 
 Reports read nothing else, so that they are fast on any number of calls; `doorward ledger verify`
 adds the calls up again and compares.
@@ -7,7 +7,7 @@ adds the calls up again and compares.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BigInteger, Select, Table, cast, func, select
@@ -22,6 +22,7 @@ from doorward.store.tables.doors import client_keys
 from doorward.store.tables.identity import users
 
 BUCKET_S = 900
+DAY_S = 86_400
 MEASURES = (
     "calls",
     "failed_calls",
@@ -91,6 +92,16 @@ def add_up(calls: Iterable[CallRow]) -> Sums:
     return sums
 
 
+def by_day(sums: Sums) -> Sums:
+    """The same measures by day of UTC."""
+    days: Sums = {}
+    for (bucket, *rest), measures in sums.items():
+        key = (bucket // DAY_S * DAY_S, *rest)
+        row = days.get(key)
+        days[key] = list(measures) if row is None else [a + b for a, b in zip(row, measures, strict=True)]
+    return days
+
+
 def adding(dialect: Dialect, table: Table, measures: tuple[str, ...]) -> Any:
     """INSERT that adds to the row that is there already."""
     statement = insert(dialect, table)
@@ -114,25 +125,32 @@ class Rollups:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def sums(self, column: str, span: Span) -> list[tuple[Any, tuple[int, ...]]]:
-        """Sums of the measures by one of the key columns -> (its value, measures in `MEASURES`' order)."""
-        by = tables.rollups.c[column]
-        measures = (cast(func.sum(tables.rollups.c[name]), BigInteger) for name in MEASURES)
-        statement = self._within(select(by, *measures), column, span).group_by(by)
+    async def sums(self, column: str, span: Span, *, utc: bool = True) -> list[tuple[Any, tuple[int, ...]]]:
+        """Sums of the measures by one of the key columns -> (its value, measures in `MEASURES`' order).
+
+        A value may stand there several times. Whole days of UTC come from the daily sums, the rest from the quarters;
+        by ``bucket``, `utc` says that days of UTC are fine enough.
+        """
+        found: list[tuple[Any, tuple[int, ...]]] = []
         async with self._store.reading() as connection:
-            return [(row[0], tuple(row[1:])) for row in await connection.execute(statement)]
+            for table, part in _parts(span, whole_days=column != "bucket" or utc):
+                by = table.c[column]
+                measures = (cast(func.sum(table.c[name]), BigInteger) for name in MEASURES)
+                statement = self._within(select(by, *measures), table, column, part).group_by(by)
+                found += [(row[0], tuple(row[1:])) for row in await connection.execute(statement)]
+        return found
 
     async def trend(self, column: str, span: Span) -> list[tuple[Any, int, int, int]]:
         """(value of the column, bucket, calls, cost in nano-dollars) for each quarter of an hour that has any."""
         by, bucket = tables.rollups.c[column], tables.rollups.c.bucket
         calls, cost = (cast(func.sum(tables.rollups.c[name]), BigInteger) for name in ("calls", "cost_nanos"))
-        statement = self._within(select(by, bucket, calls, cost), column, span).group_by(by, bucket)
+        statement = self._within(select(by, bucket, calls, cost), tables.rollups, column, span).group_by(by, bucket)
         async with self._store.reading() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in await connection.execute(statement)]
 
     @staticmethod
-    def _within(statement: Select[Any], column: str, span: Span) -> Select[Any]:
-        rollups = tables.rollups.c
+    def _within(statement: Select[Any], table: Table, column: str, span: Span) -> Select[Any]:
+        rollups = table.c
         statement = statement.where(rollups.bucket >= bucket_of(span.from_s), rollups.bucket < span.to_s)
         statement = statement.where(rollups.tag != "" if column == "tag" else rollups.tag == "")
         if span.owner is not None:
@@ -152,3 +170,17 @@ class Rollups:
         statement = select(users.c.id, users.c.email).where(users.c.id.in_(user_ids))
         async with self._store.reading() as connection:
             return {row.id: row.email for row in await connection.execute(statement)}
+
+
+def _parts(span: Span, *, whole_days: bool) -> list[tuple[Table, Span]]:
+    """A span as whole days in the middle and quarters of an hour around them."""
+    first = -(-bucket_of(span.from_s) // DAY_S) * DAY_S
+    last = int(span.to_s // DAY_S) * DAY_S
+    if not whole_days or first >= last:
+        return [(tables.rollups, span)]
+    parts = [(tables.daily_rollups, replace(span, from_s=first, to_s=last))]
+    if bucket_of(span.from_s) < first:
+        parts.append((tables.rollups, replace(span, to_s=first)))
+    if last < span.to_s:
+        parts.append((tables.rollups, replace(span, from_s=last)))
+    return parts

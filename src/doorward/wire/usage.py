@@ -144,6 +144,11 @@ def _details(usage: Usage, said: Mapping[str, Any]) -> None:
     )
     usage.input_audio_tokens = min(_first(read, "audio_tokens") or 0, usage.input_tokens)
     usage.input_image_tokens = min(_first(read, "image_tokens") or 0, usage.input_tokens)
+    kinds = _mapping(read, "cached_tokens_details")
+    usage.cached_audio_tokens = min(_first(kinds, "audio_tokens") or 0, usage.cached_tokens, usage.input_audio_tokens)
+    usage.cached_image_tokens = min(
+        _first(kinds, "image_tokens") or 0, usage.cached_tokens - usage.cached_audio_tokens, usage.input_image_tokens
+    )
     wrote = _mapping(said, "completion_tokens_details", "output_tokens_details", "output_token_details")
     usage.reasoning_tokens = min(_first(wrote, "reasoning_tokens") or 0, usage.output_tokens)
     usage.output_audio_tokens = min(_first(wrote, "audio_tokens") or 0, usage.output_tokens)

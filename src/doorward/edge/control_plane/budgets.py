@@ -49,6 +49,7 @@ async def set_budget(parts: HasParts, money: HasMoney, subject: Subject, wish: B
     await money.budgets.refresh()
     if state.subject.startswith("key:"):
         parts.credentials.forget(state.subject[4:])
+        parts.credentials.forget(subject[4:])
     return shown(state)
 
 
@@ -60,4 +61,5 @@ async def remove_budget(parts: HasParts, money: HasMoney, subject: Subject) -> D
     await money.budgets.refresh()
     if resolved.startswith("key:"):
         parts.credentials.forget(resolved[4:])
+        parts.credentials.forget(subject[4:])
     return Deleted(id=resolved)

@@ -100,6 +100,7 @@ client_keys = Table(
     Column("revoked_at", Double),
     Column("last_used_at", Double),
     Column("rotated_from", Text),
+    Column("lineage", Text),
     created_at(),
     Index(None, "owner_user_id"),
 )

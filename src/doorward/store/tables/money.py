@@ -102,6 +102,31 @@ rollups = Table(
     sqlite_with_rowid=False,
 )
 
+# The same by day of UTC: a month of quarters of an hour is a hundred times as many rows as a report should read.
+daily_rollups = Table(
+    "daily_rollups",
+    metadata,
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("failed_calls", BigInteger, nullable=False),
+    Column("cached_calls", BigInteger, nullable=False),
+    Column("unknown_cost_calls", BigInteger, nullable=False),
+    Column("estimated_calls", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_nanos", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What the overview shows, at each level that it can be narrowed to: a key or none (''), a model or none (''). One
 # contiguous range a question, however many keys and models there are; roll-ups stay the book that reports add up.
 tallies = Table(

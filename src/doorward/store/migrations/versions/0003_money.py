@@ -104,6 +104,28 @@ def _book() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "daily_rollups",
+        sa.Column("bucket", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("owner", sa.Text, primary_key=True),
+        sa.Column("key_id", sa.Text, primary_key=True),
+        sa.Column("user_id", sa.Text, primary_key=True),
+        sa.Column("model", sa.Text, primary_key=True),
+        sa.Column("provider_id", sa.Text, primary_key=True),
+        sa.Column("endpoint", sa.Text, primary_key=True),
+        sa.Column("tag", sa.Text, primary_key=True),
+        sa.Column("calls", sa.BigInteger, nullable=False),
+        sa.Column("failed_calls", sa.BigInteger, nullable=False),
+        sa.Column("cached_calls", sa.BigInteger, nullable=False),
+        sa.Column("unknown_cost_calls", sa.BigInteger, nullable=False),
+        sa.Column("estimated_calls", sa.BigInteger, nullable=False),
+        sa.Column("input_tokens", sa.BigInteger, nullable=False),
+        sa.Column("cached_tokens", sa.BigInteger, nullable=False),
+        sa.Column("output_tokens", sa.BigInteger, nullable=False),
+        sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
+        sa.Column("cost_nanos", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "refusals",
         sa.Column("minute", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("owner", sa.Text, primary_key=True),
