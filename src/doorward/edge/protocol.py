@@ -189,6 +189,8 @@ class DoorProtocol(Connection):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.more_body = False
             self.cycle.message_event.set()
+            # A last piece over uvicorn's high-water mark paused reading, and nobody asks for more: listen for the client's leaving.
+            self.flow.resume_reading()
 
     def _too_large(self) -> HeadTooLarge:
         return HeadTooLarge(f"The request head is over {self.limits.max_head_bytes} bytes or {self.limits.max_head_fields} fields.")
