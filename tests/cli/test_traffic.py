@@ -7,7 +7,9 @@ from tests.cli.conftest import Doorward
 
 def test_routes(doorward: Doorward) -> None:
     doorward("provider", "add", "one", "--base-url", "https://one.example", "--models", "big-,small")
-    made = doorward("route", "set", "big-*", "--fallback", "small-1,small-2", "--first-event-timeout-s", "9", "--rescue", "--json").json
+    made = doorward(
+        "route", "set", "big-*", "--fallback", "small-1,small-2", "--first-event-timeout-s", "9", "--rescue", "--json"
+    ).json
     assert made == {
         "match": "big-*",
         "fallbacks": ["small-1", "small-2"],

@@ -108,8 +108,7 @@ async def test_limits_of_an_account_pass_it_over_like_a_rest(desk: Plane, up: Sc
         assert (await chat(desk, "big-1")).status_code == 200
     rows = (await desk.ask("GET", "/health"))["routes"]
     assert {row["account"] for row in rows} == set(accounts.values())
-    calls = [call for call in (await desk.ask("GET", "/limits"))["data"]]
-    assert calls == [limited]
+    assert (await desk.ask("GET", "/limits"))["data"] == [limited]
     await desk.ask("PUT", f"/limits/account:{accounts['first']}", {"rpm": 1})
     answers = [await chat(desk, "big-1") for _ in range(3)]
     assert answers[-1].status_code == 503
@@ -127,7 +126,6 @@ async def test_limits_of_a_user_count_over_all_its_keys(desk: Plane) -> None:
     assert statuses == [200, 200, 429]
     refused = await chat(desk, "open-1", keys[1])
     assert "This user" in refused.json()["error"]["message"]
-    assert refused.headers["x-ratelimit-limit-requests"] if "x-ratelimit-limit-requests" in refused.headers else True
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ class RedisCache:
 
     async def _name(self, owner: str, key: str) -> str:
         epoch = await self._redis.get(f"{self._prefix}epoch:{owner}")
-        return f"{self._prefix}{owner}:{int(epoch or 0)}:{key}"
+        # the owner's length first: without it `a` with `0:k` and `a:0` with `k` would be one name
+        return f"{self._prefix}{len(owner)}:{owner}:{int(epoch or 0)}:{key}"
 
     def _is_away(self) -> bool:
         return self._clock.monotonic() < self._away_until
