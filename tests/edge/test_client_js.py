@@ -18,6 +18,8 @@ from tests.edge.test_adapters import TOKEN, document
 from tests.house import House, house
 from tests.scripted import ScriptedUpstream
 
+from doorward.core.secret import Secret
+
 CHROMIUM = os.environ.get("DOORWARD_TEST_CHROMIUM") or shutil.which("chromium")
 
 
@@ -103,3 +105,53 @@ async def test_proxy_fetch_in_a_real_browser(door: House, up: ScriptedUpstream) 
     assert {request.header("authorization") for request in up.requests} == {f"Bearer {TOKEN}"}
     assert all(request.target in ("/v1/models?a=1", "/events") for request in up.requests)
     assert json.dumps(out).find(TOKEN) < 0
+
+
+SIGNED_IN = """async ([email, password, path]) => {
+  const { atlasProxyFetch } = await import("/client.js");
+  const before = (await atlasProxyFetch(path)).status;
+  const signed = await fetch("/api/v1/session", {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ email, password }),
+  });
+  const statuses = [];
+  for (const method of ["GET", "POST", "DELETE"]) statuses.push((await atlasProxyFetch(path, { method })).status);
+  const direct = (await fetch(path)).status;
+  return { before, signed: signed.status, statuses, direct, cookie: document.cookie };
+}"""
+
+
+@pytest.mark.chromium
+async def test_a_page_calls_by_its_session_and_a_foreign_page_does_not(
+    tmp_path: Path, up: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if CHROMIUM is None:
+        required("chromium")
+    from playwright.async_api import async_playwright
+
+    monkeypatch.setenv("TEST_API_TOKEN", TOKEN)
+    file = tmp_path / "doorward.yaml"
+    file.write_text(document("openai", up.base_url))
+    path = "/v1/apis/http/openai/v1/models"
+    async with house(tmp_path, config=file) as home, async_playwright() as driver:
+        await home.app.people.desk.users.add("a@b.example", "user", Secret("a long enough passphrase"), actor="test")
+        port = home.url.rpartition(":")[2]
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            page = await browser.new_page()
+            await page.goto(f"http://localhost:{port}/healthz")
+            out = await asyncio.wait_for(page.evaluate(SIGNED_IN, ["a@b.example", "a long enough passphrase", path]), 20)
+            assert out == {"before": 401, "signed": 200, "statuses": [200, 200, 200], "direct": 401, "cookie": ""}
+            cookies = {cookie["name"]: cookie["value"] for cookie in await page.context.cookies()}
+        finally:
+            await browser.close()
+        assert [request.method for request in up.requests] == ["GET", "POST", "DELETE"]
+        assert all(request.header("cookie") is None for request in up.requests)
+        cookie = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+        async with httpx2.AsyncClient(base_url=home.url) as client:
+            for method in ("GET", "POST", "OPTIONS", "DELETE"):
+                for foreign in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
+                    reply = await client.request(method, "/api" + path, headers=cookie | foreign)
+                    assert reply.status_code == 403, (method, foreign)
+            assert (await client.post("/api" + path, headers=cookie)).status_code == 403
+            assert (await client.get(path, headers=cookie)).status_code == 401
+    assert up.calls == 3
