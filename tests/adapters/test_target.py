@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
 from tests.answers import json_answer
-from tests.counts import count
+from tests.counts import FULL, count
 from tests.house import house
 from tests.scripted import ScriptedUpstream
 
@@ -106,6 +106,7 @@ async def canary() -> AsyncIterator[ScriptedUpstream]:
         yield upstream
 
 
+@pytest.mark.timeout(1200 if FULL else 60)
 async def test_no_path_reaches_another_host(tmp_path: Path, canary: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_API_TOKEN", "t-canary-1")
     async with ScriptedUpstream(json_answer({})) as up:
