@@ -8,9 +8,11 @@ from doorward.apps.chat import Chat
 from doorward.apps.classify import Classifier
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
+from doorward.apps.search import Searcher
 from doorward.apps.summarize import Summarizer
 from doorward.core.clock import Clock, SystemClock
 from doorward.store.answers import Answers
+from doorward.store.collections import Collections
 from doorward.store.conversations import Conversations
 from doorward.store.engine import Store
 from doorward.store.prompts import Prompts
@@ -25,11 +27,13 @@ class Apps:
     chat: Chat
     summarizer: Summarizer
     classifier: Classifier
+    collections: Collections
+    searcher: Searcher
 
     @classmethod
     def over(cls, store: Store, defaults: Defaults = Defaults(), guards: Guards = Guards(), clock: Clock | None = None) -> Apps:
         clock = clock or SystemClock()
-        conversations, prompts = Conversations(store), Prompts(store)
+        conversations, prompts, collections = Conversations(store), Prompts(store), Collections(store)
         return cls(
             defaults=defaults,
             guards=guards,
@@ -38,4 +42,6 @@ class Apps:
             chat=Chat(conversations, prompts, defaults, guards, clock),
             summarizer=Summarizer(Answers(store), defaults, guards),
             classifier=Classifier(prompts, defaults, guards),
+            collections=collections,
+            searcher=Searcher(collections, defaults, guards),
         )

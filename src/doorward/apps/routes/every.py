@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from doorward.apps.routes import chat, classify, conversations, one_shot, prompts, summarize
+from doorward.apps.routes import chat, classify, conversations, one_shot, prompts, search, summarize
 
-APPS = (chat.routes, conversations.routes, prompts.routes, summarize.routes, classify.routes)
+APPS = (chat.routes, conversations.routes, prompts.routes, summarize.routes, classify.routes, search.routes)
 ONE_SHOT = one_shot.routes
 """Belongs below `/api/v1`, with the control plane."""
