@@ -59,7 +59,9 @@ def hang(
     site = people.desk.site
     data_plane = DataPlane(traffic.pipeline, people.credentials, people.vigil, peers, site, settings.custody, bodies, clock)
     meterings = Meterings(ground.catalogue.now)
-    adapters = AdapterDoor(traffic.adapters, traffic.proxy, meterings, people.credentials, people.vigil, peers, site, bodies, clock)
+    adapters = AdapterDoor(
+        traffic.adapters, traffic.proxy, meterings, people.credentials, people.vigil, peers, site, settings.custody, bodies, clock
+    )
     probes = Probes(_checks(ground), is_draining, notes=lambda: _notes(traffic))
     parts = _parts(settings, clock, ground, people, traffic, peers, is_draining)
     apps = AppsDoor(AppsParts(room.apps, room.ask_of, parts, site, people.vigil, settings.root_apps))

@@ -23,6 +23,7 @@ from doorward.edge.incoming_body import IncomingBody
 from doorward.edge.origin import SAFE, check_own
 from doorward.edge.peer import Peers
 from doorward.identity.credentials import Credentials
+from doorward.identity.custody import Custody, require_call
 from doorward.identity.site import Site
 from doorward.identity.vigil import Vigil
 from doorward.relay.metering import Metering, Meterings
@@ -43,6 +44,7 @@ class AdapterDoor:
         vigil: Vigil,
         peers: Peers,
         site: Site,
+        custody: Custody,
         limits: BodyLimits,
         clock: Clock,
     ) -> None:
@@ -53,6 +55,7 @@ class AdapterDoor:
         self._vigil = vigil
         self._peers = peers
         self._site = site
+        self._custody = custody
         self._limits = limits
         self._clock = clock
 
@@ -86,25 +89,14 @@ class AdapterDoor:
             self._clock.monotonic(),
             scope["doorward.gone"],
         )
-        async with self._proxy.open(Call(adapter, built, metering, exchange), caller) as reply:
-            if reply.whole:
-                whole = b"".join([chunk async for chunk in reply.chunks])
-            else:
-                with self._vigil.over(caller, ending(answer)):
-                    await answer.start(reply)
-                    async for chunk in reply.chunks:
-                        await answer.send_chunk(chunk)
-        # The end is sent after everything held was given back: who reads it may count on a settled call.
-        if reply.whole:
-            await answer.start(reply)
-            await answer.end(whole)
-        else:
-            await answer.end()
+        call = Call(adapter, built, metering, exchange)
+        await answer.pass_on(self._proxy.open(call, caller), self._vigil.over(caller, ending(answer)))
 
     async def _admit(self, method: str, raw_path: bytes, headers: Headers, peer: str) -> Caller:
         """A page's request comes with a session or a key, and from our own pages whatever its method (R23)."""
         is_page = raw_path.startswith(PAGES)
         caller = await self._credentials.resolve(headers, sessions=is_page, from_addr=peer)
+        require_call(self._custody, caller)
         by_session = caller.session_id is not None
         if by_session or caller.is_anonymous:
             check_own(headers, self._site, needs_proof=by_session and method not in SAFE)

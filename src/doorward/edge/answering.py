@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 import structlog
@@ -43,6 +44,24 @@ class Answering:
 
     async def end(self, body: bytes = b"") -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def pass_on(self, opened: AbstractAsyncContextManager[Reply], watched: AbstractContextManager[object]) -> None:
+        """Give a call's reply to the client while its block is open; `watched` stands around one that comes in pieces.
+
+        The end is sent after everything held was given back: who reads it may count on a settled call.
+        """
+        whole = b""
+        async with opened as reply:
+            if reply.whole:
+                whole = b"".join([chunk async for chunk in reply.chunks])
+            else:
+                with watched:
+                    await self.start(reply)
+                    async for chunk in reply.chunks:
+                        await self.send_chunk(chunk)
+        if reply.whole:
+            await self.start(reply)
+        await self.end(whole)
 
     async def fail(self, error: DoorwardError) -> None:
         """Before the head: a status. In a stream: one error event and the end, without `[DONE]`. Else: a broken connection."""

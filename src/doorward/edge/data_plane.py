@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doorward.core.caller import Caller
 from doorward.core.clock import Clock
 from doorward.core.errors import BadRequest, InvalidApiKey, MethodNotAllowed, NotFound
 from doorward.core.exchange import EMPTY, Asks, Body, Exchange, Headers, header
@@ -89,25 +88,7 @@ class DataPlane:
             self._clock.monotonic(),
             scope["doorward.gone"],
         )
-        await self._relay(exchange, caller, endpoint, ids, answer)
-
-    async def _relay(
-        self, exchange: Exchange, caller: Caller, endpoint: Endpoint, ids: Mapping[str, str], answer: Answering
-    ) -> None:
-        async with self._pipeline.open(exchange, caller, endpoint, ids) as reply:
-            if reply.whole:
-                body = b"".join([chunk async for chunk in reply.chunks])
-            else:
-                with self._vigil.over(caller, ending(answer)):
-                    await answer.start(reply)
-                    async for chunk in reply.chunks:
-                        await answer.send_chunk(chunk)
-        # The end is sent after everything held was given back: who reads it may count on a settled call.
-        if reply.whole:
-            await answer.start(reply)
-            await answer.end(body)
-        else:
-            await answer.end()
+        await answer.pass_on(self._pipeline.open(exchange, caller, endpoint, ids), self._vigil.over(caller, ending(answer)))
 
     async def _body(self, method: str, headers: Headers, endpoint: Endpoint, receive: Receive) -> tuple[Body, Asks]:
         content_type = header(headers, b"content-type") or b""

@@ -80,7 +80,9 @@ class Answer:
         secrets = [value for secret in self._adapter.secrets if len(value := secret.reveal()) >= LEAST_SECRET_BYTES]
         body = _cut(bytes(held[:ERROR_BYTES]), secrets)
         clean = [(name, _cut(value, secrets)) for name, value in headers if name != b"content-length"]
-        return Reply(self._incoming.status, [*clean, (b"content-length", b"%d" % len(body))], _one(body), whole=True)
+        # Whatever the adapter's `retries` allow has been done by now (R21).
+        clean += [(b"content-length", b"%d" % len(body)), (b"x-should-retry", b"false")]
+        return Reply(self._incoming.status, clean, _one(body), whole=True)
 
     async def _bytes(self) -> AsyncIterator[bytes]:
         while piece := await self._next():
