@@ -29,11 +29,11 @@ class RedisCache:
         if self._is_away():
             return None
         try:
-            value: bytes | None = await self._redis.get(await self._name(owner, key))
+            value = await self._redis.get(await self._name(owner, key))
         except (RedisError, OSError) as cause:
             self._went_away(cause)
             return None
-        return value
+        return value if isinstance(value, bytes) else None
 
     async def put(self, owner: str, key: str, value: bytes, ttl_s: float) -> None:
         if len(value) > self._max_value_bytes or self._is_away():
