@@ -32,7 +32,7 @@ class Row:
 
 
 def rows(report: Path) -> Iterator[Row]:
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest's own report
+    for case in ElementTree.parse(report).iter("testcase"):
         kinds = {child.tag for child in case}
         how = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
         place = case.get("classname", "").removeprefix("tests.").replace(".", "/")
@@ -54,7 +54,7 @@ def main(words: list[str]) -> int:
         report = Path(scratch) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-s", "--no-header", "-p", "no:cacheprovider", "-o", "timeout=0"]
         command += [f"--junitxml={report}", *paths, *more]
-        subprocess.run(command, cwd=ROOT, env=os.environ | {"DOORWARD_TEST_COUNTS": "full"}, check=False)
+        subprocess.run(command, cwd=ROOT, env={"DOORWARD_TEST_COUNTS": "full"} | os.environ, check=False)
         found = list(rows(report)) if report.exists() else []
     width = max((len(row.test) for row in found), default=0)
     print(f"\n{family}, {len(found)} tests, {time.monotonic() - began:.0f} s")
