@@ -24,6 +24,7 @@ from doorward.adapters.expand import NotExpanded, expand
 from doorward.adapters.fields import Fields, switch
 from doorward.adapters.headers import forward_refusal, injected_refusal, return_refusal
 from doorward.adapters.nodes import Mapping, Node, Problem, Scalar, Sequence, Unreadable
+from doorward.adapters.values import count, plain, prices, retries, seconds, texts
 from doorward.core.secret import Secret
 
 API_VERSIONS = ("moment.dev/adapters/v1alpha1", "doorward.dev/v1")
@@ -53,7 +54,6 @@ _SPEC = frozenset(
 _HEADER = frozenset({"name", "value"})
 _TIMEOUTS = frozenset({"connectSeconds", "firstByteSeconds", "idleSeconds", "totalSeconds"})
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]+/?)*")
-_WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class _Reader:
                 top.wrong(key.line, f"spec.{name} stands twice")
                 continue
             try:
-                self._manifest.settings[name] = Setting(_plain(value, _Budget()), key.line)
+                self._manifest.settings[name] = Setting(plain(value), key.line)
             except (ValueError, RecursionError):
                 top.wrong(key.line, f"spec.{name} is too large")
 
@@ -155,15 +155,15 @@ class _Reader:
             self._timeouts(spec),
             spec.one_of("methods", METHODS) or METHODS,
             self._paths(spec),
-            spec.read("maxRequestBytes", MAX_REQUEST_BYTES, _count, "a number of bytes, 1 or more"),
-            spec.read("maxResponseBytes", MAX_RESPONSE_BYTES, _count, "a number of bytes, 1 or more"),
+            spec.read("maxRequestBytes", MAX_REQUEST_BYTES, count, "a number of bytes, 1 or more"),
+            spec.read("maxResponseBytes", MAX_RESPONSE_BYTES, count, "a number of bytes, 1 or more"),
             allow_private,
-            spec.read("retries", 0, _retries, "a number from 0 to 5"),
+            spec.read("retries", 0, retries, "a number from 0 to 5"),
             spec.one_of("roles", ("admin", "user")),
-            _texts(spec.words("keys")),
+            texts(spec.words("keys")),
             self._names(spec, "forwardHeaders", forward_refusal),
             self._names(spec, "returnHeaders", return_refusal),
-            spec.read("prices", None, _prices, "free, or the id of a provider"),
+            spec.read("prices", None, prices, "free, or the id of a provider"),
         )
         first = self._manifest.adapters.get(adapter.name)
         if first is not None:
@@ -230,7 +230,7 @@ class _Reader:
             return DEFAULT_TIMEOUTS
         fields = Fields(node, "spec.timeouts", _TIMEOUTS, self._problems, spec.line)
         given = [
-            fields.read(name, default, _seconds, "a number of seconds above 0, at most 86400")
+            fields.read(name, default, seconds, "a number of seconds above 0, at most 86400")
             for name, default in (
                 ("connectSeconds", DEFAULT_TIMEOUTS.connect_s),
                 ("firstByteSeconds", DEFAULT_TIMEOUTS.first_byte_s),
@@ -254,49 +254,3 @@ class _Reader:
             if why := refusal(word.text):
                 spec.wrong(word.line, why)
         return frozenset(word.text.lower().encode("ascii", "replace") for word in names)
-
-
-class _Budget:
-    """How many values one setting may be made of: aliases could otherwise multiply them without end."""
-
-    left = 10_000
-
-
-def _plain(node: Node, budget: _Budget) -> str | list[object] | dict[str, object]:
-    budget.left -= 1
-    if budget.left < 0:
-        raise ValueError
-    if isinstance(node, Scalar):
-        return node.text
-    if isinstance(node, Sequence):
-        return [_plain(item, budget) for item in node.items]
-    return {key.text: _plain(value, budget) for key, value in node.items}
-
-
-def _texts(words: list[Scalar] | None) -> frozenset[str] | None:
-    return None if words is None else frozenset(word.text for word in words)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= 2**50:
-        raise ValueError
-    return int(text)
-
-
-def _retries(text: str) -> int:
-    if text not in ("0", "1", "2", "3", "4", "5"):
-        raise ValueError
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= 86_400:
-        raise ValueError
-    return seconds
-
-
-def _prices(text: str) -> str | None:
-    if not _WORD.fullmatch(text):
-        raise ValueError
-    return text
