@@ -1,5 +1,51 @@
 /** The console's pages, each in a file of its own and loaded when it is opened. */
 
-import type { AnyRoute } from "@tanstack/react-router";
+import { type AnyRoute, createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { shell } from "@/shell/frames";
+import { AdminFrame } from "./Frame";
+import { only } from "./parts/url";
 
-export const consoleRoutes: AnyRoute[] = [];
+const SPAN = ["range", "from", "to"] as const;
+export const CALLS = [...SPAN, "key_id", "user_id", "model", "provider_id", "account_id", "endpoint", "tag", "outcome", "source", "status", "error_code", "after", "before", "open", "hide"] as const;
+
+const usage = createRoute({
+  getParentRoute: () => shell,
+  path: "/usage",
+  validateSearch: only([...SPAN, "by"]),
+  component: lazyRouteComponent(() => import("./Usage"), "Usage"),
+});
+
+const myCalls = createRoute({
+  getParentRoute: () => shell,
+  path: "/calls",
+  validateSearch: only(CALLS),
+  component: lazyRouteComponent(() => import("./Calls"), "MyCalls"),
+});
+
+const call = createRoute({
+  getParentRoute: () => shell,
+  path: "/calls/$id",
+  component: lazyRouteComponent(() => import("./Call"), "CallPage"),
+});
+
+const admin = createRoute({ getParentRoute: () => shell, path: "/admin", component: AdminFrame });
+
+const pages = [
+  createRoute({
+    getParentRoute: () => admin,
+    path: "/",
+    validateSearch: only([...SPAN, "key_id", "model", "live"]),
+    component: lazyRouteComponent(() => import("./Overview"), "Overview"),
+  }),
+  createRoute({ getParentRoute: () => admin, path: "/calls", validateSearch: only(CALLS), component: lazyRouteComponent(() => import("./Calls"), "AllCalls") }),
+  createRoute({ getParentRoute: () => admin, path: "/accounts", validateSearch: only(["provider_id", "open"]), component: lazyRouteComponent(() => import("./Accounts"), "Accounts") }),
+  createRoute({ getParentRoute: () => admin, path: "/routes", validateSearch: only(["model", "key_id", "stream"]), component: lazyRouteComponent(() => import("./Routes"), "Routes") }),
+  createRoute({ getParentRoute: () => admin, path: "/keys", validateSearch: only(["q", "state", "open"]), component: lazyRouteComponent(() => import("./AllKeys"), "AllKeys") }),
+  createRoute({ getParentRoute: () => admin, path: "/users", validateSearch: only(["after", "open"]), component: lazyRouteComponent(() => import("./Users"), "Users") }),
+  createRoute({ getParentRoute: () => admin, path: "/budgets", validateSearch: only(["open"]), component: lazyRouteComponent(() => import("./Budgets"), "Budgets") }),
+  createRoute({ getParentRoute: () => admin, path: "/adapters", validateSearch: only(["open"]), component: lazyRouteComponent(() => import("./Adapters"), "Adapters") }),
+  createRoute({ getParentRoute: () => admin, path: "/prices", validateSearch: only(["list", "model"]), component: lazyRouteComponent(() => import("./Prices"), "Prices") }),
+  createRoute({ getParentRoute: () => admin, path: "/audit", validateSearch: only(["before", "action"]), component: lazyRouteComponent(() => import("./Audit"), "AuditPage") }),
+];
+
+export const consoleRoutes: AnyRoute[] = [usage, myCalls, call, admin.addChildren(pages)];
