@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from doorward.apps.agent import Agent
 from doorward.apps.chat import Chat
 from doorward.apps.classify import Classifier
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
+from doorward.apps.mcp import McpServer
 from doorward.apps.search import Searcher
 from doorward.apps.summarize import Summarizer
+from doorward.apps.tool import Tool
+from doorward.apps.toolbox import Toolbox
 from doorward.core.clock import Clock, SystemClock
 from doorward.store.answers import Answers
 from doorward.store.collections import Collections
 from doorward.store.conversations import Conversations
 from doorward.store.engine import Store
 from doorward.store.prompts import Prompts
+from doorward.store.runs import Runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +35,25 @@ class Apps:
     classifier: Classifier
     collections: Collections
     searcher: Searcher
+    toolbox: Toolbox
+    agent: Agent
 
     @classmethod
-    def over(cls, store: Store, defaults: Defaults = Defaults(), guards: Guards = Guards(), clock: Clock | None = None) -> Apps:
+    def over(
+        cls,
+        store: Store,
+        defaults: Defaults = Defaults(),
+        guards: Guards = Guards(),
+        clock: Clock | None = None,
+        *,
+        tools: Sequence[Tool] = (),
+        servers: Sequence[McpServer] = (),
+    ) -> Apps:
+        """`tools`: the operator's functions; `servers`: MCP servers. Both are for agents."""
         clock = clock or SystemClock()
         conversations, prompts, collections = Conversations(store), Prompts(store), Collections(store)
+        searcher = Searcher(collections, defaults, guards)
+        toolbox = Toolbox(tools, servers, searcher)
         return cls(
             defaults=defaults,
             guards=guards,
@@ -43,5 +63,7 @@ class Apps:
             summarizer=Summarizer(Answers(store), defaults, guards),
             classifier=Classifier(prompts, defaults, guards),
             collections=collections,
-            searcher=Searcher(collections, defaults, guards),
+            searcher=searcher,
+            toolbox=toolbox,
+            agent=Agent(Runs(store), toolbox, defaults, guards, clock),
         )

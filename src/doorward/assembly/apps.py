@@ -8,8 +8,11 @@ from doorward.apps.apps import Apps
 from doorward.apps.ask import Ask
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
+from doorward.apps.mcp import McpServer
 from doorward.apps.pipeline_ask import PipelineAsk
+from doorward.apps.tool import tool_named
 from doorward.assembly.ground import Ground
+from doorward.assembly.running import Running
 from doorward.assembly.traffic import Traffic
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
@@ -27,7 +30,8 @@ class AppsRoom:
     ask_of: AskOf
 
 
-def open_apps(settings: Settings, clock: Clock, ground: Ground, traffic: Traffic) -> AppsRoom:
+def open_apps(settings: Settings, clock: Clock, ground: Ground, traffic: Traffic, running: Running) -> AppsRoom:
+    """Raises `BadRequest` for a tool or an MCP server that cannot be what the settings say."""
     s = settings
     limits = TimeLimits(s.connect_s, s.first_event_apps_s, s.first_event_apps_s, s.idle_s, s.total_s)
     router = Router(ground.catalogue.now, lambda caller: no_account(s.custody, caller), limits)
@@ -36,4 +40,9 @@ def open_apps(settings: Settings, clock: Clock, ground: Ground, traffic: Traffic
     def ask_of(caller: Caller, request_id: str, peer: str, gone: Gone, tags: bytes) -> Ask:
         return PipelineAsk(pipeline, traffic.budgets.prices, caller, request_id, clock, peer, gone, tags)
 
-    return AppsRoom(Apps.over(ground.store, Defaults.of(s), Guards.of(s), clock), ask_of)
+    private = s.allow_private_upstreams
+    servers = [McpServer.of(name, given, ground.transport, allow_private=private) for name, given in s.mcp_servers.items()]
+    tools = [tool_named(place) for place in s.agent_tools]
+    apps = Apps.over(ground.store, Defaults.of(s), Guards.of(s), clock, tools=tools, servers=servers)
+    running.close_later(apps.toolbox.close)
+    return AppsRoom(apps, ask_of)
