@@ -127,6 +127,6 @@ class House:
         traffic = await open_road(settings, clock, new_request_id(), ground, running)
         credentials = Credentials(ground.client_keys, None, clock, self.custody, keep_s=settings.key_cache_s)
         running.keep(credentials.run(), "last uses")
-        room = open_apps(settings, clock, ground, traffic)
+        room = open_apps(settings, clock, ground, traffic, running)
         slot = Slot(ground.store, ground.custodian, ground.accounts, ground.vault.deposit(), Audit(ground.store))
         return Rooms(slot, ground.catalogue.refresh, credentials, room.apps, room.ask_of)
