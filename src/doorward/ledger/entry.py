@@ -125,6 +125,8 @@ class Entry:
     """Sets usage and cost of an attempt that was sent and that no tap has heard the end of."""
 
     def note(self, step: str, **details: Any) -> None:
+        if self.attempts:
+            details["after_attempt"] = len(self.attempts)
         self.facts.append((step, details))
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from doorward.core.money import usd_text
+from doorward.ledger.why_words import CACHE, said
 from doorward.store.call_rows import AttemptRow, CallRow
 
 Step = dict[str, Any]
@@ -19,6 +20,7 @@ Step = dict[str, Any]
 SOURCES = {"upstream": "from the provider", "counted": "counted by us", "estimated": "estimated"}
 _AFTERWARDS = frozenset({"price", "recovered"})
 """Steps that are noted before settling and belong after the attempts."""
+_BEFORE_CACHE = frozenset({"limits", "adapter", "route"})
 _STATES = {
     "planned": "not sent",
     "connecting": "no connection, nothing was sent",
@@ -32,17 +34,26 @@ _STATES = {
 
 
 def explain(call: CallRow, attempts: Sequence[AttemptRow]) -> list[Step]:
-    facts = _facts(call.facts)
-    steps = [_who(call)]
-    steps += [_noted(name, details) for name, details in facts if name not in _AFTERWARDS]
+    """In the order in which it happened: what was noted between two attempts stands between them."""
+    noted = [(name, _after(details), details) for name, details in _facts(call.facts)]
+    before = [_noted(name, details) for name, after, details in noted if not after and name not in _AFTERWARDS]
     if call.cache != "off":
-        steps.append(_step("cache", f"Cache: {call.cache}", cache=call.cache))
-    if call.held_nanos is not None and not any(name == "hold" for name, _ in facts):
-        steps.append(_step("hold", f"Held ${usd_text(call.held_nanos)} until the call was settled", held_nanos=call.held_nanos))
-    steps += [_attempt(attempt) for attempt in attempts]
-    steps += [_noted(name, details) for name, details in facts if name in _AFTERWARDS]
-    steps.append(_settled(call))
-    return steps
+        place = 1 + max((index for index, step in enumerate(before) if step["step"] in _BEFORE_CACHE), default=-1)
+        before.insert(place, _step("cache", CACHE.get(call.cache, f"Cache: {call.cache}"), cache=call.cache))
+    if call.held_nanos is not None and not any(step["step"] == "hold" for step in before):
+        before.append(_step("hold", f"Held ${usd_text(call.held_nanos)} until the call was settled", held_nanos=call.held_nanos))
+    steps = [_who(call), *before]
+    for attempt in attempts:
+        steps.append(_attempt(attempt))
+        steps += [_noted(name, d) for name, after, d in noted if after == attempt.number and name not in _AFTERWARDS]
+    later = [(name, d) for name, after, d in noted if name in _AFTERWARDS or after > len(attempts)]
+    return [*steps, *(_noted(name, details) for name, details in later), _settled(call)]
+
+
+def _after(details: dict[str, Any]) -> int:
+    """The attempts that had begun when a step was noted."""
+    after = details.pop("after_attempt", 0)
+    return after if isinstance(after, int) else 0
 
 
 def _facts(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -63,24 +74,10 @@ def _who(call: CallRow) -> Step:
 
 
 def _noted(name: str, details: dict[str, Any]) -> Step:
-    said = details.pop("says", None)
-    if name == "route" and details.get("why"):
-        said = f"Route: {details['why']}"
-    elif name == "hold" and isinstance(details.get("nanos"), int):
-        said = f"Held ${usd_text(details['nanos'])}: {details.get('how', 'the worst case')}"
-    if not isinstance(said, str):
-        title = name.replace("_", " ").capitalize()
-        said = f"{title}: {_listed(details)}" if details else title
+    says = details.pop("says", None)
     at_ms = details.pop("at_ms", None)
-    return {"step": name, "says": said, "at_ms": at_ms if isinstance(at_ms, (int, float)) else None, "details": details}
-
-
-def _listed(value: Any) -> str:
-    if isinstance(value, dict):
-        return " · ".join(f"{name.replace('_', ' ')} {_listed(item)}" for name, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_listed, value))
-    return str(value)
+    sentence = says if isinstance(says, str) else said(name, details)
+    return {"step": name, "says": sentence, "at_ms": at_ms if isinstance(at_ms, (int, float)) else None, "details": details}
 
 
 def _attempt(attempt: AttemptRow) -> Step:
