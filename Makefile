@@ -7,6 +7,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_CONFIG := 1
+export UV_SYSTEM_CERTS := 1
 
 .PHONY: help serve pages test check format bench docs mutants faults money chaos test-live clean
 
