@@ -9,7 +9,6 @@ from typing import Any, TypedDict
 from pydantic import SecretStr, ValidationError
 
 from doorward.core.errors import BadRequest
-from doorward.core.secret import Secret
 from doorward.identity.custody import Custody
 from doorward.settings import Settings
 
@@ -21,7 +20,7 @@ class Options(TypedDict, total=False):
     """``sqlite:///…`` or ``postgresql://…`` (a driver's name after ``+`` is ignored). Doorward's own: not the host's tables."""
     data_dir: str | Path
     """Journal, master key, and the database if no URL is given. Default ``./doorward-data``."""
-    master_key: str | Secret
+    master_key: str | SecretStr
     """32 bytes in base64; without it a key file is made in `data_dir`."""
     master_key_file: str | Path
     default_model: str
@@ -43,9 +42,6 @@ def settings_of(custody: Custody, given: Options) -> Settings:
     unknown = sorted(set(options) - Options.__annotations__.keys())
     if unknown:
         raise BadRequest(f"There is no option {unknown[0]!r}. Known: {', '.join(sorted(Options.__annotations__))}.")
-    key = options.pop("master_key", None)
-    if key is not None:
-        options["master_key"] = SecretStr(key.reveal().decode() if isinstance(key, Secret) else key)
     own = {"custody": custody, "host": "127.0.0.1", "config": None, "adapters": None}
     no_keys = {"openai_api_key": None, "anthropic_api_key": None, "openai_org_id": None}
     try:
