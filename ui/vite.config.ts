@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import tailwind from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
@@ -18,7 +18,13 @@ function precompressed(): Plugin {
         writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
     }
   };
-  return { name: "precompressed", apply: "build", closeBundle: () => compress(OUT) };
+  let out = OUT;
+  return {
+    name: "precompressed",
+    apply: "build",
+    configResolved: (config) => void (out = resolve(config.root, config.build.outDir)),
+    closeBundle: () => compress(out),
+  };
 }
 
 export default defineConfig({

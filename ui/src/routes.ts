@@ -26,17 +26,22 @@ const invitation = createRoute({
   component: lazyRouteComponent(() => import("./pages/Invitation"), "Invitation"),
 });
 
-const chat = createRoute({
+const talk = createRoute({
   getParentRoute: () => shell,
+  id: "talk",
+  component: lazyRouteComponent(() => import("./pages/Chat"), "Chat"),
+});
+
+const chat = createRoute({
+  getParentRoute: () => talk,
   path: "/",
   validateSearch: (search: Record<string, unknown>): { first?: boolean } => (search.first ? { first: true } : {}),
-  component: lazyRouteComponent(() => import("./pages/Chat"), "NewChat"),
 });
 
 const conversation = createRoute({
-  getParentRoute: () => shell,
+  getParentRoute: () => talk,
   path: "/c/$id",
-  component: lazyRouteComponent(() => import("./pages/Chat"), "StoredChat"),
+  validateSearch: (search: Record<string, unknown>): { first?: boolean } => (search.first ? { first: true } : {}),
 });
 
 const settings = createRoute({
@@ -82,7 +87,7 @@ const tree = root.addChildren([
   signIn,
   setUp,
   invitation,
-  shell.addChildren([chat, conversation, settings.addChildren([settingsIndex, openai, security, look]), keys, ...consoleRoutes]),
+  shell.addChildren([talk.addChildren([chat, conversation]), settings.addChildren([settingsIndex, openai, security, look]), keys, ...consoleRoutes]),
 ]);
 
 export const router = createRouter({ routeTree: tree, defaultNotFoundComponent: NotFound, defaultErrorComponent: Whole, scrollRestoration: true });

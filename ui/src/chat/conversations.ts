@@ -11,48 +11,106 @@ export interface Conversation {
   prompt: string | null;
   created_at: number;
   updated_at: number;
-  leaf_id?: string | null;
-  /** Of a search: where it was found. */
+}
+
+/** A conversation in the list; of a search, with where it was found. */
+export interface Listed {
+  id: string;
+  title: string;
+  at: number;
   excerpt?: string;
-  message_id?: string;
 }
 
-export interface ConversationPage {
-  data: Conversation[];
-  after: string | null;
+export interface StoredMessage {
+  id: string;
+  parent_id: string | null;
+  role: string;
+  text: string;
+  parts: { type: string; image_url?: { url: string } }[] | null;
+  model: string | null;
+  stopped: boolean;
+  call_id: string | null;
+  created_at: number;
+  siblings: string[];
 }
 
-export async function call<T>(path: string, init?: RequestInit): Promise<T> {
-  const response = await send(path, init && { ...init, headers: { "content-type": "application/json", ...init.headers } });
+export interface ConversationRead extends Conversation {
+  messages: StoredMessage[];
+  has_more: boolean;
+}
+
+interface Found {
+  conversation_id: string;
+  title: string;
+  excerpt: string;
+  created_at: number;
+}
+
+const PAGE = 50;
+
+async function call<T>(path: string, init?: RequestInit): Promise<T> {
+  const response = await send(path, init && { ...init, headers: { "content-type": "application/json" } });
   if (!response.ok) throw await refused(response);
-  return (response.status === 204 ? undefined : await response.json()) as T;
+  return (await response.json()) as T;
 }
 
-/** The one used last first; with words, those whose messages hold them all. */
+/** The one used last first; with words, those whose messages hold them all, each once. */
 export function conversationsQuery(words: string) {
   return infiniteQueryOptions({
     queryKey: ["conversations", words],
-    queryFn: async ({ pageParam }): Promise<ConversationPage> => {
-      const query = new URLSearchParams({ limit: "50" });
-      if (pageParam) query.set("after", pageParam);
-      return call<ConversationPage>(`/apps/conversations?${query}`);
+    queryFn: async ({ pageParam }): Promise<{ data: Listed[]; has_more: boolean }> => {
+      if (words) {
+        const { data } = await call<{ data: Found[] }>(`/apps/conversations/search?${new URLSearchParams({ q: words, limit: "50" })}`);
+        const first = new Map(data.map((row): [string, Listed] => [row.conversation_id, { id: row.conversation_id, title: row.title, at: row.created_at, excerpt: row.excerpt }]).reverse());
+        return { data: [...first.values()].reverse(), has_more: false };
+      }
+      const query = new URLSearchParams({ limit: String(PAGE), ...(pageParam && { before: pageParam }) });
+      const page = await call<{ data: Conversation[]; has_more: boolean }>(`/apps/conversations?${query}`);
+      return { data: page.data.map((row) => ({ id: row.id, title: row.title, at: row.updated_at })), has_more: page.has_more };
     },
     initialPageParam: "",
-    getNextPageParam: (last) => last.after ?? undefined,
+    getNextPageParam: (last) => (last.has_more ? last.data.at(-1)?.id : undefined),
     staleTime: 30_000,
   });
 }
 
-export async function rename(id: string, title: string): Promise<void> {
-  await call(`/apps/conversations/${id}`, { method: "PATCH", body: JSON.stringify({ title }) });
-  await listChanged();
+/** The newest messages of the branch that is shown, or those before one. */
+export function readConversation(id: string, before?: string, limit: number = PAGE): Promise<ConversationRead> {
+  const query = new URLSearchParams({ limit: String(limit), ...(before && { before }) });
+  return call<ConversationRead>(`/apps/conversations/${encodeURIComponent(id)}?${query}`);
+}
+
+/** Every message of every branch: parents tell which belongs to which. */
+export async function everyMessage(id: string): Promise<StoredMessage[]> {
+  return (await call<{ messages: StoredMessage[] }>(exportPath(id, "json"))).messages;
+}
+
+export function exportPath(id: string, format: "json" | "markdown"): string {
+  return `/apps/conversations/${encodeURIComponent(id)}/export?format=${format}`;
+}
+
+export async function change(id: string, changes: { title?: string; model?: string; leaf_id?: string }): Promise<Conversation> {
+  const changed = await call<Conversation>(`/apps/conversations/${encodeURIComponent(id)}`, { method: "PATCH", body: JSON.stringify(changes) });
+  if (changes.title !== undefined) await listChanged();
+  return changed;
 }
 
 export async function remove(id: string): Promise<void> {
-  await call(`/apps/conversations/${id}`, { method: "DELETE" });
+  await call(`/apps/conversations/${encodeURIComponent(id)}`, { method: "DELETE" });
   await listChanged();
 }
 
 export function listChanged(): Promise<void> {
   return queries.invalidateQueries({ queryKey: ["conversations"] });
+}
+
+export interface Prompt {
+  name: string;
+  version: number;
+  text: string;
+  variables: string[];
+}
+
+export async function prompts(): Promise<Prompt[]> {
+  return (await call<{ data: Prompt[] }>("/apps/prompts")).data;
 }

@@ -1,9 +1,102 @@
-import type { ReactNode } from "react";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { Chat as Conversation } from "@/chat/chat";
+import { ChatHeader } from "@/chat/ChatHeader";
+import { Composer, type ComposerHandle } from "@/chat/Composer";
+import { ChatContext } from "@/chat/context";
+import { EmptyChat } from "@/chat/EmptyChat";
+import { FromCode } from "@/chat/FromCode";
+import { SIMULATED, lastUsed, useModels, useShell } from "@/chat/models";
+import { Thread } from "@/chat/Thread";
+import { useTitle } from "@/parts/Page";
+import { useKeyState } from "./KeyForm";
 
-export function NewChat(): ReactNode {
-  return null;
+const FIRST_QUESTION = "Say hello in three languages";
+
+/** Conversations that are open in this tab, so that an answer goes on while one looks elsewhere. */
+const open = new Map<string, Conversation>();
+let fresh = new Conversation(null);
+
+/** `/` and `/c/<id>` are one page: a new conversation gets its id while its first answer streams. */
+export function Chat(): ReactNode {
+  const { id } = useParams({ strict: false });
+  const { first } = useSearch({ strict: false }) as { first?: boolean };
+  const navigate = useNavigate();
+  const chat = chatOf(id ?? null);
+  useEffect(() => {
+    chat.onNamed = (named) => {
+      open.set(named, chat);
+      if (fresh === chat) fresh = new Conversation(null);
+      if (currentId() === null) void navigate({ to: "/c/$id", params: { id: named }, search: currentFirst(), replace: true });
+    };
+    void chat.load();
+  }, [chat, navigate]);
+  return (
+    <ChatContext value={chat}>
+      <Room key={chat.key} chat={chat} isFirst={first ?? false} />
+    </ChatContext>
+  );
 }
 
-export function StoredChat(): ReactNode {
-  return null;
+function currentId(): string | null {
+  return /^\/c\/(.+)$/.exec(location.pathname)?.[1] ?? null;
+}
+
+/** The first run goes on under the new address. */
+function currentFirst(): { first?: boolean } {
+  return new URLSearchParams(location.search).has("first") ? { first: true } : {};
+}
+
+function chatOf(id: string | null): Conversation {
+  if (id === null) return fresh;
+  let chat = open.get(id);
+  if (!chat) open.set(id, (chat = new Conversation(id)));
+  return chat;
+}
+
+function Room({ chat, isFirst }: { chat: Conversation; isFirst: boolean }): ReactNode {
+  const view = useSyncExternalStore(chat.view.watch, chat.view.get);
+  const composer = useRef<ComposerHandle>(null);
+  const { model, needsKey } = useModel(view.model, isFirst);
+  useTitle(view.id === null ? "Chat" : view.title || "Chat");
+
+  useEffect(() => {
+    chat.defaultModel = model;
+  }, [chat, model]);
+
+  const isEmpty = view.said.length === 0 && view.id === null;
+  const ready = isFirst && !needsKey;
+  useEffect(() => {
+    if (ready && chat.view.get().said.length === 0) composer.current?.fill(FIRST_QUESTION, true);
+  }, [ready, chat]);
+
+  const finished = isFirst && view.said.at(-1)?.role === "assistant" && view.said.at(-1)?.state === "stored" && !view.isRunning;
+  return (
+    <div className="flex h-full flex-col" data-first-run={isFirst ? "" : undefined}>
+      <ChatHeader model={model} choose={(chosen) => chat.choose({ model: chosen })} />
+      {isEmpty ? (
+        <div className="flex min-h-0 flex-1 flex-col justify-center overflow-y-auto pt-8 max-wide:justify-end">
+          <EmptyChat needsKey={needsKey} model={model} ask={(text) => void chat.ask({ text, images: [] })} choose={(chosen) => chat.choose({ model: chosen })} />
+        </div>
+      ) : (
+        <Thread />
+      )}
+      {finished && <FromCode />}
+      <Composer ref={composer} model={model} />
+      {isEmpty && <div className="flex-[0.6] max-wide:hidden" />}
+    </div>
+  );
+}
+
+/** The model that is chosen, used last, or the operator's; and whether nothing can answer under it yet. */
+function useModel(chosen: string | null, isFirst: boolean): { model: string; needsKey: boolean } {
+  const shell = useShell().data;
+  const models = useModels().data;
+  const configured = useKeyState().query.data?.configured;
+  const [remembered] = useState(() => lastUsed()[0]);
+  const usable = (id: string): boolean => models === undefined || models.some((model) => model.id === id);
+  const firstRun = isFirst && configured === false ? SIMULATED : undefined;
+  const model = chosen ?? firstRun ?? (remembered && usable(remembered) ? remembered : (shell?.default_model ?? remembered ?? ""));
+  const isListed = models?.some((one) => one.id === model) ?? false;
+  return { model, needsKey: configured === false && !isListed && !model.startsWith("sim-") };
 }

@@ -1,0 +1,101 @@
+import { ChevronDown } from "lucide-react";
+import { type KeyboardEvent, type ReactNode, useId, useState, useSyncExternalStore } from "react";
+import { signal } from "@/api/signal";
+import { Button } from "@/parts/Button";
+import { classes } from "@/parts/classes";
+import { Dialog } from "@/parts/Dialog";
+import { CONTROL } from "@/parts/Field";
+import { Panel } from "@/parts/Panel";
+import { type Model, grouped, useModels } from "./models";
+
+/** Error bubbles open it, too. */
+export const pickerOpen = signal(false);
+
+export function ModelPicker({ model, choose }: { model: string; choose: (model: string) => void }): ReactNode {
+  const open = useSyncExternalStore(pickerOpen.watch, pickerOpen.get);
+  const pick = (id: string): void => {
+    pickerOpen.set(false);
+    choose(id);
+  };
+  return (
+    <>
+      <Button kind="quiet" small onClick={() => pickerOpen.set(true)} aria-label={`Model: ${model}`} className="min-w-0 shrink">
+        <span className="truncate">{model}</span>
+        <ChevronDown size={14} strokeWidth={1.75} aria-hidden />
+      </Button>
+      <Dialog open={open} onClose={() => pickerOpen.set(false)} title="Model">
+        {open && <Choices model={model} pick={pick} />}
+      </Dialog>
+    </>
+  );
+}
+
+function Choices({ model, pick }: { model: string; pick: (id: string) => void }): ReactNode {
+  const models = useModels();
+  const [words, setWords] = useState("");
+  const [at, setAt] = useState(0);
+  const listId = useId();
+  const rows = grouped(models.data ?? [], words).flatMap(([, group]) => group);
+  const active = Math.min(at, rows.length - 1);
+  const pressed = (event: KeyboardEvent): void => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      setAt((active + (event.key === "ArrowDown" ? 1 : -1) + rows.length) % Math.max(1, rows.length));
+    } else if (event.key === "Enter" && !event.nativeEvent.isComposing) {
+      const typed = words.trim();
+      const chosen = rows[active]?.id ?? (typed && !typed.includes(" ") ? typed : "");
+      if (chosen) pick(chosen);
+    }
+  };
+  return (
+    <>
+      <input
+        autoFocus
+        role="combobox"
+        aria-label="Search models"
+        aria-expanded="true"
+        aria-controls={listId}
+        aria-activedescendant={rows[active] && `${listId}-${active}`}
+        placeholder="Search models"
+        className={classes(CONTROL, "h-10 max-wide:h-11")}
+        value={words}
+        onChange={(event) => {
+          setWords(event.target.value);
+          setAt(0);
+        }}
+        onKeyDown={pressed}
+      />
+      <Panel query={models} rows={5}>
+        {(found: Model[]) => {
+          let number = -1;
+          return (
+            <div id={listId} role="listbox" aria-label="Models" className="max-h-[50dvh] overflow-y-auto">
+              {grouped(found, words).map(([name, group]) => (
+                <div key={name} role="group" aria-label={name}>
+                  <p className="px-3 pt-2 text-note text-ink-3">{name}</p>
+                  {group.map((row) => {
+                    const index = ++number;
+                    return (
+                      <div
+                        key={row.id}
+                        id={`${listId}-${index}`}
+                        role="option"
+                        aria-selected={index === active}
+                        onClick={() => pick(row.id)}
+                        onPointerMove={() => setAt(index)}
+                        className={classes("flex min-h-9 cursor-pointer items-center rounded-control px-3 max-wide:min-h-11", index === active && "bg-accent-tint", row.id === model && "font-semibold")}
+                      >
+                        {row.id}
+                      </div>
+                    );
+                  })}
+                </div>
+              ))}
+              {number < 0 && <p className="p-3 text-ink-2">{words.trim() ? `No model by that name. Enter uses "${words.trim()}" as it is.` : "No models yet."}</p>}
+            </div>
+          );
+        }}
+      </Panel>
+    </>
+  );
+}

@@ -1,0 +1,27 @@
+/** What answers cost, as the book says: one call by its id, or the calls of a stretch of conversation in one request. */
+
+import { type Schemas, api, data } from "@/api/client";
+import { ApiError } from "@/api/errors";
+
+export type Call = Schemas["CallOut"];
+
+const WAITS_MS = [150, 400, 800, 1500, 3000];
+
+/** A row appears within a second after the call is settled. `null`: it never came. */
+export async function callOf(id: string): Promise<Call | null> {
+  for (const waitMs of [...WAITS_MS, null]) {
+    try {
+      return (await data(api.GET("/api/v1/calls/{call_id}", { params: { path: { call_id: id } } })))!;
+    } catch (cause) {
+      if (!(cause instanceof ApiError) || cause.status !== 404 || waitMs === null) return null;
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+  return null;
+}
+
+/** My chat calls between two moments, at most 200. */
+export async function callsBetween(fromS: number, toS: number): Promise<Call[]> {
+  const query = { tag: "app:chat", mine: true, from_s: Math.max(0, fromS - 600), to_s: toS + 60, limit: 200 };
+  return (await data(api.GET("/api/v1/calls", { params: { query } })))!.data;
+}
