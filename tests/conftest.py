@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 
+import hypothesis  # noqa: F401  its plugin imports it at a run's end, where CPython 3.11 may fail to parse after greenlets ran
 import psycopg
 import pytest
 from psycopg import sql
@@ -39,7 +40,7 @@ def required(what: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture()
+@pytest.fixture
 def postgres_url() -> Iterator[str]:
     """`postgresql://…` of a new, empty database, dropped afterwards."""
     server = _postgres_server()
@@ -56,7 +57,7 @@ def postgres_url() -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-@pytest.fixture()
+@pytest.fixture
 def redis_url() -> str:
     """A Redis to use under `redis_prefix` only; nothing is ever flushed."""
     import redis
@@ -71,6 +72,6 @@ def redis_url() -> str:
     return url
 
 
-@pytest.fixture()
+@pytest.fixture
 def redis_prefix() -> str:
     return f"{RUN}:{uuid.uuid4().hex[:8]}:"
