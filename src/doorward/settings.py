@@ -121,7 +121,10 @@ class Settings(BaseSettings):
         10.0, gt=0, le=14, description="An account that keeps failing is left alone this many seconds, twice as long at the most."
     )
     gate_s: float = Field(
-        15.0, gt=0, le=15, description="A stream's status is held so long for its first event where there is a fallback, in seconds."
+        15.0,
+        gt=0,
+        le=15,
+        description="A stream's status is held so long for its first event where there is a fallback, in seconds.",
     )
     total_s: float = Field(3600.0, gt=0, description="For a whole call, in seconds.")
 
@@ -167,6 +170,7 @@ class Settings(BaseSettings):
         description="MCP servers: `{NAME: {command, args, env}}` or `{NAME: {url, headers}}`; `approve: true`: ask first.",
     )
     forbidden_categories: str = Field("", description="Comma-separated moderation categories that apps refuse; `*` for all.")
+    moderation_model: str = Field("omni-moderation-latest", description="Model that tells the moderation categories of a text.")
     mask_pii: bool = Field(False, description="Apps replace e-mail, phone, card and account numbers before sending.")
     job_webhook_url: str | None = Field(None, description="Told of every finished job, signed.")
     job_webhook_secret: SecretStr | None = Field(None, description="Signs what is sent there (HMAC-SHA256).")
@@ -180,7 +184,9 @@ class Settings(BaseSettings):
         None, description="Bearer token for `/metrics`; without it and without a port it answers this machine only."
     )
     otel_endpoint: str | None = Field(
-        None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="OpenTelemetry collector (OTLP over HTTP); unset: no traces."
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="OpenTelemetry collector (OTLP over HTTP); unset: no traces.",
     )
     otel_headers: SecretStr | None = Field(
         None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS", description="Headers for it, as `name=value,name=value`."

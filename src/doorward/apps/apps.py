@@ -10,6 +10,7 @@ from doorward.apps.chat import Chat
 from doorward.apps.classify import Classifier
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
+from doorward.apps.jobs import Jobs
 from doorward.apps.mcp import McpServer
 from doorward.apps.search import Searcher
 from doorward.apps.summarize import Summarizer
@@ -20,6 +21,7 @@ from doorward.store.answers import Answers
 from doorward.store.collections import Collections
 from doorward.store.conversations import Conversations
 from doorward.store.engine import Store
+from doorward.store.jobs import JobRows
 from doorward.store.prompts import Prompts
 from doorward.store.runs import Runs
 
@@ -37,6 +39,7 @@ class Apps:
     searcher: Searcher
     toolbox: Toolbox
     agent: Agent
+    jobs: Jobs
 
     @classmethod
     def over(
@@ -53,6 +56,7 @@ class Apps:
         clock = clock or SystemClock()
         conversations, prompts, collections = Conversations(store), Prompts(store), Collections(store)
         searcher = Searcher(collections, defaults, guards)
+        summarizer, classifier = Summarizer(Answers(store), defaults, guards), Classifier(prompts, defaults, guards)
         toolbox = Toolbox(tools, servers, searcher)
         return cls(
             defaults=defaults,
@@ -60,10 +64,11 @@ class Apps:
             conversations=conversations,
             prompts=prompts,
             chat=Chat(conversations, prompts, defaults, guards, clock),
-            summarizer=Summarizer(Answers(store), defaults, guards),
-            classifier=Classifier(prompts, defaults, guards),
+            summarizer=summarizer,
+            classifier=classifier,
             collections=collections,
             searcher=searcher,
             toolbox=toolbox,
             agent=Agent(Runs(store), toolbox, defaults, guards, clock),
+            jobs=Jobs(JobRows(store), summarizer, classifier, searcher, clock),
         )

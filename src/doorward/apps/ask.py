@@ -58,7 +58,7 @@ class Ask(Protocol):
 
     async def embed(self, texts: Sequence[str], model: str, *, app: str) -> list[Sequence[float]]: ...
 
-    async def moderate(self, text: str, *, app: str) -> dict[str, bool]:
+    async def moderate(self, text: str, model: str, *, app: str) -> dict[str, bool]:
         """The moderation endpoint's categories: (name, flagged)."""
 
     def price(self, model: str, input_tokens: int, output_tokens: int) -> int | None:

@@ -24,11 +24,12 @@ class Guards:
     forbidden: frozenset[str] = frozenset()
     """Categories of the moderation endpoint; `*` for every one."""
     mask: bool = False
+    model: str = "omni-moderation-latest"
 
     @classmethod
     def of(cls, settings: Settings) -> Guards:
         named = (name.strip() for name in settings.forbidden_categories.split(","))
-        return cls(frozenset(name for name in named if name), settings.mask_pii)
+        return cls(frozenset(name for name in named if name), settings.mask_pii, settings.moderation_model)
 
     async def through(self, ask: Ask, text: str, *, app: str) -> str:
         """The text as it may be sent. Raises `BadRequest` `content_refused`."""
@@ -38,7 +39,7 @@ class Guards:
                 ask.note(f"guard:masked-{count}")
         if self.forbidden:
             ask.note("guard:moderation")
-            flags = await ask.moderate(text, app=app)
+            flags = await ask.moderate(text, self.model, app=app)
             found = sorted(name for name, flagged in flags.items() if flagged and (name in self.forbidden or "*" in self.forbidden))
             if found:
                 raise BadRequest(f"This text was refused: {', '.join(found)}.", code="content_refused")

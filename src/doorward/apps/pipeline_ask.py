@@ -63,8 +63,8 @@ class PipelineAsk:
         answer = await self._whole(EMBEDDINGS, {"model": model, "input": list(texts), "encoding_format": "base64"}, app)
         return vectors_of(answer, len(texts))
 
-    async def moderate(self, text: str, *, app: str) -> dict[str, bool]:
-        answer = await self._whole(MODERATIONS, {"input": text}, app)
+    async def moderate(self, text: str, model: str, *, app: str) -> dict[str, bool]:
+        answer = await self._whole(MODERATIONS, {"model": model, "input": text}, app)
         return flags_of(answer)
 
     def price(self, model: str, input_tokens: int, output_tokens: int) -> int | None:

@@ -12,22 +12,33 @@ from doorward.apps.mcp import McpServer
 from doorward.apps.pipeline_ask import PipelineAsk
 from doorward.apps.tool import tool_named
 from doorward.assembly.ground import Ground
+from doorward.assembly.people import People
 from doorward.assembly.running import Running
 from doorward.assembly.traffic import Traffic
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
 from doorward.core.exchange import Gone
+from doorward.core.secret import Secret
 from doorward.edge.apps import AskOf
 from doorward.identity.custody import no_account
 from doorward.providers.route import TimeLimits
 from doorward.relay.router import Router
 from doorward.settings import Settings
+from doorward.upstream.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
 class AppsRoom:
     apps: Apps
     ask_of: AskOf
+
+    def work(self, settings: Settings, clock: Clock, ground: Ground, people: People, running: Running) -> None:
+        """Take up jobs, also those that an earlier process left."""
+
+        def ask_for_job(caller: Caller, name: str) -> Ask:
+            return self.ask_of(caller, name, "", Gone(), b"job")
+
+        running.keep(self.apps.jobs.run(ask_for_job, people.credentials.still_valid, _webhook(settings, clock, ground)), "jobs")
 
 
 def open_apps(settings: Settings, clock: Clock, ground: Ground, traffic: Traffic, running: Running) -> AppsRoom:
@@ -46,3 +57,12 @@ def open_apps(settings: Settings, clock: Clock, ground: Ground, traffic: Traffic
     apps = Apps.over(ground.store, Defaults.of(s), Guards.of(s), clock, tools=tools, servers=servers)
     running.close_later(apps.toolbox.close)
     return AppsRoom(apps, ask_of)
+
+
+def _webhook(settings: Settings, clock: Clock, ground: Ground) -> Webhooks | None:
+    if settings.job_webhook_url is None:
+        return None
+    given = settings.job_webhook_secret
+    secret = Secret(given.get_secret_value() if given is not None else "")
+    private = settings.allow_private_upstreams
+    return Webhooks(ground.transport, settings.job_webhook_url, secret, clock, allow_private=private)

@@ -151,8 +151,7 @@ class Conversations:
 
     async def search(self, owner: str, words: str, limit: int) -> list[Found]:
         """Messages that hold all the words, the newest first."""
-        whose = (conversations.c.id.label("conversation_id"), conversations.c.title)
-        statement = select(messages, *whose).join(conversations, conversations.c.id == messages.c.conversation_id)
+        statement = select(messages, conversations.c.title).join(conversations, conversations.c.id == messages.c.conversation_id)
         statement = statement.where(conversations.c.owner == owner, holds("messages", self._store.dialect))
         statement = statement.order_by(messages.c.number.desc()).limit(limit)
         async with self._store.reading() as connection:

@@ -97,6 +97,9 @@ def _of_validation(found: Sequence[Any]) -> DoorwardError:
     if kind == "json_invalid":
         return BadRequest("The body is not valid JSON.")
     field = ".".join(part if isinstance(part, str) and _FIELD.fullmatch(part) else "…" for part in map(_index, place))
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        named, known = str(first["ctx"]["discriminator"]).strip("'"), first["ctx"].get("expected_tags", "those in the document")
+        return Unprocessable(f"{named} must be one of {known}.", param=named)
     if not field:
         return BadRequest("The body must be a JSON object, sent with Content-Type: application/json.")
     if kind == "extra_forbidden":
