@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from doorward.app import App
 from doorward.core.caller import OPERATOR
 from doorward.core.client_key import make
@@ -47,6 +49,8 @@ class House:
     url: str
     app: App
     settings: Settings
+    stop: asyncio.Event
+    """Set: the server stops as on SIGTERM."""
 
     @property
     def api(self) -> str:
@@ -72,6 +76,17 @@ class House:
         made = await self.custodian.take_in(provider_id, label, Secret(key), fields or None, owner=owner)  # type: ignore[arg-type]
         await self.app.ground.catalogue.refresh()
         return made
+
+    async def rows(self, calls: int, within_s: float = 5.0) -> list[Any]:
+        """The book's rows by start, when there are so many; rows appear within a second of settling."""
+        until_s = asyncio.get_running_loop().time() + within_s
+        while True:
+            async with self.app.ground.store.reading() as connection:
+                found = list((await connection.execute(text("SELECT * FROM calls ORDER BY started_at"))).all())
+            if len(found) >= calls:
+                return found
+            assert asyncio.get_running_loop().time() < until_s, f"{len(found)} rows for {calls} calls"
+            await asyncio.sleep(0.05)
 
     @property
     def custodian(self) -> Custodian:
@@ -106,7 +121,7 @@ async def house(tmp_path: Path, *, limits: Limits | None = None, **changes: Any)
         if serving.done():
             serving.result()
         app.listens_on(ready.result(), is_https=False)
-        yield House(f"http://127.0.0.1:{ready.result()}", app, settings)
+        yield House(f"http://127.0.0.1:{ready.result()}", app, settings, stop)
     finally:
         stop.set()
         with contextlib.suppress(asyncio.CancelledError):

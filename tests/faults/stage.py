@@ -60,8 +60,8 @@ class Stage:
     fallback: ScriptedUpstream
     client: httpx2.AsyncClient
 
-    async def chat(self, *, stream: bool, **fields: Any) -> Seen:
-        body = {"model": "primary-1", "messages": [{"role": "user", "content": "Sixty words"}], "stream": stream, **fields}
+    async def chat(self, *, stream: bool, model: str = "primary-1", **fields: Any) -> Seen:
+        body = {"model": model, "messages": [{"role": "user", "content": "Sixty words"}], "stream": stream, **fields}
         if stream:
             body["stream_options"] = {"include_usage": True}
         began = time.monotonic()
@@ -106,18 +106,24 @@ async def stage(
     fallback: bool = True,
     fallback_script: Script = well,
     accounts: int = 1,
+    match: str = "primary-1",
+    tls: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Stage]:
     """Second-scale limits: first event 1 s, idle 1 s. The route has a fallback; `rescue` is the flag."""
     limits = {"first_event_streamed_s": 1.0, "first_event_whole_s": 1.0, "idle_s": 1.0, "retry_wait_s": 4.0, **settings}
-    async with ScriptedUpstream(script) as primary, ScriptedUpstream(fallback_script) as other, house(tmp_path, **limits) as home:
+    async with (
+        ScriptedUpstream(script, tls=tls) as primary,
+        ScriptedUpstream(fallback_script) as other,
+        house(tmp_path, **limits) as home,
+    ):
         await home.provider("primary", primary.base_url, "primary-*", prices="free")
         await home.provider("other", other.base_url, "fallback-*", prices="free")
         for number in range(accounts):
             await home.account("primary", label=f"a{number}")
         await home.account("other")
         if fallback:
-            await Routes(home.app.ground.store).set(RouteRule("primary-1", ("fallback-1",), rescue=rescue))
+            await Routes(home.app.ground.store).set(RouteRule(match, ("fallback-1",), rescue=rescue))
             await home.app.ground.catalogue.refresh()
         headers = {"authorization": f"Bearer {await home.key()}"}
         async with httpx2.AsyncClient(base_url=home.url, headers=headers, timeout=60) as client:

@@ -40,26 +40,27 @@ def lost(cause: TransportError) -> UpstreamLost | UpstreamSilent:
 
 
 class Deadline:
-    """Between two pieces `idle_s`, for the first `first_s`, and never beyond `until_s`, the whole call's end (monotonic)."""
+    """Between two pieces `idle_s`, for the first `first_s`, and never beyond `until_s`, the whole call's end (monotonic).
 
-    __slots__ = ("_clock", "_first_until", "_idle_s", "_started", "_until")
+    A piece of a stream is an event: one that comes byte by byte is as late as one that does not come.
+    """
+
+    __slots__ = ("_clock", "_due", "_idle_s", "_until")
 
     def __init__(self, clock: Clock, sent_s: float, until_s: float, limits: TimeLimits, streamed: bool) -> None:
         self._clock = clock
-        self._started = False
         self._idle_s = limits.idle_s
         self._until = until_s
-        self._first_until = sent_s + (limits.first_event_streamed_s if streamed else limits.first_event_whole_s)
+        self._due = sent_s + (limits.first_event_streamed_s if streamed else limits.first_event_whole_s)
 
     def left_s(self) -> float:
-        now = self._clock.monotonic()
-        wait = self._idle_s if self._started else self._first_until - now
-        return max(0.001, min(wait, self._until - now))
+        return max(0.001, min(self._due, self._until) - self._clock.monotonic())
 
-    def began(self) -> float:
-        """-> when, monotonic."""
-        self._started = True
-        return self._clock.monotonic()
+    def moved(self) -> float:
+        """A piece has come and gone on; the next may take `idle_s` from now -> now, monotonic."""
+        now = self._clock.monotonic()
+        self._due = now + self._idle_s
+        return now
 
 
 async def reply_of(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
@@ -79,7 +80,7 @@ async def read_error(incoming: Incoming, deadline: Deadline) -> bytes:
     """An error's body, whole up to `ERROR_BYTES`; what is longer is cut. Raises `TransportError`."""
     held = bytearray()
     while len(held) < ERROR_BYTES and (piece := await incoming.read(deadline.left_s())):
-        deadline.began()
+        deadline.moved()
         held += piece
     return bytes(held[:ERROR_BYTES])
 
@@ -94,15 +95,16 @@ def error_reply(incoming: Incoming, body: bytes) -> Reply:
 
 def _first(attempt: Attempt, deadline: Deadline) -> None:
     attempt.state = AttemptState.FIRST_EVENT
-    attempt.first_event_s = deadline.began()
+    attempt.first_event_s = deadline.moved()
 
 
 async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline) -> Reply:
     held = [await incoming.read(deadline.left_s())]
-    attempt.first_event_s = deadline.began()
+    attempt.first_event_s = deadline.moved()
     size = len(held[0])
     while held[-1] and size <= WHOLE_BYTES:
         held.append(await incoming.read(deadline.left_s()))
+        deadline.moved()
         size += len(held[-1])
     headers = back(incoming.headers, incoming.status)
     attempt.state = AttemptState.FIRST_EVENT
@@ -126,6 +128,7 @@ async def _pass(incoming: Incoming, first: bytes, attempt: Attempt, deadline: De
     try:
         while piece:
             yield piece
+            deadline.moved()
             piece = await incoming.read(deadline.left_s())
     except TransportError as cause:
         attempt.state = AttemptState.AMBIGUOUS
@@ -168,6 +171,9 @@ async def _events(
                 if ends.done:
                     attempt.state = AttemptState.DONE
                     return
+            if events and attempt.state is AttemptState.FIRST_EVENT:
+                # from the moment in which the client took it: its slowness is not the upstream's
+                deadline.moved()
             wait_s = deadline.left_s()
             piece = await incoming.read(min(wait_s, COMPLETE_S) if ends.is_finished else wait_s)
             if not piece:
