@@ -64,7 +64,7 @@ class App:
             self.people = seat(settings, clock, self.ground, running)
             self.traffic = await open_road(settings, clock, self.start_id, self.ground, running)
             self.apps = open_apps(settings, clock, self.ground, self.traffic, running)
-            self.apps.work(settings, clock, self.ground, self.people, running)
+            self.apps.work(settings, clock, self.ground, self.people.credentials, running)
             self.asgi = hang(settings, clock, self.ground, self.people, self.traffic, self.apps, lambda: self.is_draining)
             self.facts = await self._facts()
         except BaseException:

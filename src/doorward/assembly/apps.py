@@ -12,7 +12,6 @@ from doorward.apps.mcp import McpServer
 from doorward.apps.pipeline_ask import PipelineAsk
 from doorward.apps.tool import tool_named
 from doorward.assembly.ground import Ground
-from doorward.assembly.people import People
 from doorward.assembly.running import Running
 from doorward.assembly.traffic import Traffic
 from doorward.core.caller import Caller
@@ -20,6 +19,7 @@ from doorward.core.clock import Clock
 from doorward.core.exchange import Gone
 from doorward.core.secret import Secret
 from doorward.edge.apps import AskOf
+from doorward.identity.credentials import Credentials
 from doorward.identity.custody import no_account
 from doorward.providers.route import TimeLimits
 from doorward.relay.router import Router
@@ -32,13 +32,13 @@ class AppsRoom:
     apps: Apps
     ask_of: AskOf
 
-    def work(self, settings: Settings, clock: Clock, ground: Ground, people: People, running: Running) -> None:
+    def work(self, settings: Settings, clock: Clock, ground: Ground, credentials: Credentials, running: Running) -> None:
         """Take up jobs, also those that an earlier process left."""
 
         def ask_for_job(caller: Caller, name: str) -> Ask:
             return self.ask_of(caller, name, "", Gone(), b"job")
 
-        running.keep(self.apps.jobs.run(ask_for_job, people.credentials.still_valid, _webhook(settings, clock, ground)), "jobs")
+        running.keep(self.apps.jobs.run(ask_for_job, credentials.still_valid, _webhook(settings, clock, ground)), "jobs")
 
 
 def open_apps(settings: Settings, clock: Clock, ground: Ground, traffic: Traffic, running: Running) -> AppsRoom:

@@ -128,5 +128,6 @@ class House:
         credentials = Credentials(ground.client_keys, None, clock, self.custody, keep_s=settings.key_cache_s)
         running.keep(credentials.run(), "last uses")
         room = open_apps(settings, clock, ground, traffic, running)
+        room.work(settings, clock, ground, credentials, running)
         slot = Slot(ground.store, ground.custodian, ground.accounts, ground.vault.deposit(), Audit(ground.store))
         return Rooms(slot, ground.catalogue.refresh, credentials, room.apps, room.ask_of)

@@ -68,7 +68,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _answer(request, _of_validation(error.errors()))
+    return _answer(request, of_validation(error.errors()))
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -90,7 +90,7 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
     return _answer(request, DoorwardError("Doorward failed inside. The log has the cause under this request id."))
 
 
-def _of_validation(found: Sequence[Any]) -> DoorwardError:
+def of_validation(found: Sequence[Any]) -> DoorwardError:
     """The first finding, by the field's name. Only names that can be ours are repeated."""
     first = found[0]
     kind, place = first["type"], [part for part in first["loc"] if part != "body"]
