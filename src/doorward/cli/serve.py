@@ -74,7 +74,7 @@ def _greeting(settings: Settings, served: App, url: str, *, is_new: bool) -> lis
         lines.append("  OpenAI key   none yet. Models sim-* answer without one.")
     if facts.resting_keys is not None:
         lines.append(f"  Keys         {facts.resting_keys}")
-    lines.append(f"  API          {url}/v1")
+    lines.append(f"  Pages        {url}      API  {url}/v1")
     return lines
 
 
