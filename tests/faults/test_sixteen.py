@@ -65,6 +65,10 @@ class Fault:
     answered_by: str = "fallback-1"
     whole_without_rescue: bool = True
     code_without_rescue: str | None = None
+    least_gap_s: float = 0.0
+    """Between the first two calls of the primary, where there are two."""
+    paid_tokens: int = 60
+    """Output that the book has at least with rescue: what was delivered of every attempt."""
 
 
 FAULTS = [
@@ -74,6 +78,7 @@ FAULTS = [
         False,
         2,
         "primary-1",
+        least_gap_s=2.0,
     ),
     Fault("429 for ever", always(error_answer(429, "rate_limit_exceeded", headers={"retry-after": "1"})), False, 3),
     Fault("500 once", first(error_answer(500, None), well_primary), False, 2, "primary-1"),
@@ -89,8 +94,17 @@ FAULTS = [
         False,
         "upstream_silent",
     ),
-    Fault("stream cut after 40 of 60 tokens", always(cut_at(40, Close())), True, 2, "fallback-1", False, "upstream_lost"),
-    Fault("stall after 20 tokens", always(cut_at(20, Never())), True, 1, "fallback-1", False, "upstream_silent"),
+    Fault(
+        "stream cut after 40 of 60 tokens",
+        always(cut_at(40, Close())),
+        True,
+        2,
+        "fallback-1",
+        False,
+        "upstream_lost",
+        paid_tokens=140,
+    ),
+    Fault("stall after 20 tokens", always(cut_at(20, Never())), True, 1, "fallback-1", False, "upstream_silent", paid_tokens=80),
     Fault("invalid JSON in the tenth event", malformed, True, 1, "primary-1"),
     Fault(
         "complete stream without [DONE]", lambda request: chat_stream(WORDS, model="primary-1", done=False), True, 1, "primary-1"
@@ -111,12 +125,19 @@ async def test_fault(tmp_path: Path, fault: Fault, rescue: bool) -> None:
     for run in range(RUNS):
         async with stage(tmp_path / str(run), fault.script, rescue=rescue) as on:
             caller = await on.chat(stream=fault.stream)
+            calls = on.primary.calls + on.fallback.calls
+            (row,) = await on.house.rows(1)
+            assert row.attempts == calls, "the book has every attempt"
             expected_whole = rescue or fault.whole_without_rescue
             if expected_whole:
                 assert caller.is_whole, (caller.status, caller.error, caller.text[-80:], caller.done)
                 assert fault.answered_by in caller.models
                 assert caller.usage is not None
-                assert caller.usage["completion_tokens"] == 60
+                assert (caller.usage["completion_tokens"], caller.usage["total_tokens"]) == (60, 70), "that of who answered"
+                if not fault.stream:
+                    assert caller.headers["x-doorward-attempts"] == str(calls)
+                if rescue:
+                    assert row.output_tokens >= fault.paid_tokens, "every attempt is paid for"
                 assert on.primary.calls <= fault.most_primary
             else:
                 assert caller.code == fault.code_without_rescue, caller.raw[-300:]
@@ -126,6 +147,8 @@ async def test_fault(tmp_path: Path, fault: Fault, rescue: bool) -> None:
                 assert (on.primary.calls, on.fallback.calls) == (1, 0), "an ambiguous loss is never sent again"
             assert caller.took_s < 12
             _spaced(on)
+            times = [request.at_s for request in on.primary.requests]
+            assert len(times) < 2 or times[1] - times[0] >= fault.least_gap_s - 0.002, "never earlier than told"
         record(
             Row(
                 fault.name,
@@ -233,7 +256,10 @@ async def test_away_for_a_while_then_well(tmp_path: Path, rescue: bool) -> None:
                 back = time.monotonic() - began
             await asyncio.sleep(0.2)
         assert back is not None
+        assert back < 3 + 4, "limits of seconds: open for one or two, then a probe"
         assert on.fallback.calls > 0
+        asked = [request.at_s for request in on.primary.requests if request.at_s - began < 3]
+        assert len(asked) <= 10, "the breaker spares who is ill"
     record(Row("503 for a while, then well", rescue, 1, "whole answers throughout", "back on the primary"))
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
+
 from doorward.core.clock import SystemClock
 from doorward.shared.counters import Counters, Limit, Want
 from doorward.shared.memory import MemoryCounters
@@ -138,3 +139,67 @@ async def test_memory_forgets_counters_that_are_full_again() -> None:
     for i in range(10):
         await counters.take([Want(Limit(f"new{i}", "requests", 10, 1.0))], "s")
     assert len(counters._arrivals) <= 10
+
+
+class Leaping(SystemClock):
+    """Its wall clock jumps an hour to and fro; whoever counts by it resets windows twice."""
+
+    def wall(self) -> float:
+        raise AssertionError("limits are counted on a clock that never jumps")
+
+
+async def test_jumps_of_the_wall_clock_change_nothing() -> None:
+    counters = MemoryCounters(Leaping(), seat_ttl_s=0.6)
+    limit, seats = rate(2, 3600), Limit(uuid.uuid4().hex, "seats", 1)
+    results = [await counters.take([Want(limit)], str(i)) for i in range(3)]
+    assert [taken.refused for taken in results] == [None, None, limit]
+    await counters.take([Want(seats)], "a")
+    await counters.adjust([Want(limit, -1)])
+    await counters.keep([seats], "a")
+    await counters.leave([seats], "a")
+
+
+async def test_seats_survive_a_storm_of_cancellations(counters: Counters) -> None:
+    """Whoever is cancelled while it takes gives back: leaving is idempotent, so one may always leave."""
+    limit = Limit(uuid.uuid4().hex, "seats", 5)
+    inside = most = 0
+
+    async def call(seat: str) -> None:
+        nonlocal inside, most
+        try:
+            taken = await counters.take([Want(limit)], seat)
+            if taken.refused is None:
+                inside += 1
+                most = max(most, inside)
+                try:
+                    await asyncio.sleep(0.002)
+                finally:
+                    inside -= 1
+        finally:
+            await asyncio.shield(counters.leave([limit], seat))
+
+    tasks = [asyncio.create_task(call(str(i))) for i in range(120)]
+    for number, task in enumerate(tasks):
+        if number % 3 == 0:
+            asyncio.get_running_loop().call_later(0.001 * (number % 20), task.cancel)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0.05)
+    assert most <= 5
+    for seat in "abcde":
+        assert (await counters.take([Want(limit)], seat)).refused is None, "a seat leaked"
+
+
+async def test_tokens_are_trued_up_under_concurrency(counters: Counters) -> None:
+    """A thousand held by estimate, ten used: after truing up nothing but what was used is missing."""
+    limit = rate(2000, 3600, "tokens")
+
+    async def call(seat: str) -> bool:
+        taken = await counters.take([Want(limit, 1000)], seat)
+        if taken.refused is None:
+            await counters.adjust([Want(limit, 10 - 1000)])
+        return taken.refused is None
+
+    passed = [await call(str(i)) for i in range(20)]
+    assert all(passed)
+    level = (await counters.take([Want(limit, 1)], "last")).levels[0]
+    assert level.remaining == pytest.approx(2000 - 20 * 10 - 1, abs=3)

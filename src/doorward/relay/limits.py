@@ -83,8 +83,15 @@ class Limits:
 
     async def take(self, limits: tuple[Limit, ...], tokens: int, seat: str) -> Taken:
         wants = [Want(limit, tokens if limit.kind == "tokens" else 1) for limit in limits]
-        taken = await self._counters.take(wants, seat)
-        if taken.refused is None and (seats := tuple(limit for limit in limits if limit.kind == "seats")):
+        seats = tuple(limit for limit in limits if limit.kind == "seats")
+        try:
+            taken = await self._counters.take(wants, seat)
+        except asyncio.CancelledError:
+            # Redis may have taken it already, and nobody will be there to leave it.
+            if seats:
+                await asyncio.shield(self._counters.leave(seats, seat))
+            raise
+        if taken.refused is None and seats:
             self._open[seat] = seats
         return taken
 

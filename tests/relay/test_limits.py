@@ -1,0 +1,99 @@
+"""Limits on callers through the whole door: tokens are trued up, days are final, no seat is lost or shared."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import httpx2
+import pytest
+from tests.answers import Answer, Never, Sleep, chat_answer, chat_stream
+from tests.relay.conftest import HELLO, Door
+
+from doorward.core.caller import KeyLimits
+
+BIG = {**HELLO, "max_tokens": 400}
+
+
+async def limited(door: Door, **bounds: int) -> dict[str, str]:
+    return {"authorization": f"Bearer {await door.house.key(label='limited', limits=KeyLimits(**bounds))}"}
+
+
+async def ask(door: Door, headers: dict[str, str], **fields: object) -> httpx2.Response:
+    return await door.client.post("/v1/chat/completions", json={**BIG, **fields}, headers=headers)
+
+
+async def test_tokens_held_by_estimate_are_set_to_what_was_used(door: Door) -> None:
+    """400 may come out, 15 do: with a thousand a minute, two estimates do not fit side by side, and forty answers do."""
+    headers = await limited(door, tpm=1000)
+    replies = [await ask(door, headers) for _ in range(20)]
+    assert {reply.status_code for reply in replies} == {200}
+    left = int(replies[-1].headers["x-ratelimit-remaining-tokens"])
+    assert 200 <= left <= 650, "the estimate of this one is held while it runs"
+    assert replies[-1].headers["x-ratelimit-limit-tokens"] == "1000"
+    door.up.script = chat_answer(output_tokens=5000)
+    assert (await ask(door, headers)).status_code == 200
+    refused = await ask(door, headers)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "tokens_limit_exceeded")
+    assert int(refused.headers["retry-after"]) > 60, "what was used beyond the estimate counts"
+    assert refused.headers["x-should-retry"] == "false"
+
+
+async def test_leaving_early_is_not_free(door: Door) -> None:
+    """A stream that is abandoned counts what was delivered, also against the minute's tokens."""
+    door.up.script = Answer((*chat_stream(["word "] * 300).steps[:302], Never()))
+    headers = await limited(door, tpm=600)
+    async with door.client.stream("POST", "/v1/chat/completions", json={**BIG, "stream": True}, headers=headers) as reply:
+        text = ""
+        async for piece in reply.aiter_text():
+            text += piece
+            if text.count("word") >= 300:
+                break
+    await asyncio.sleep(0.3)
+    door.up.script = chat_answer()
+    refused = await ask(door, headers)
+    assert refused.status_code == 429
+
+
+async def test_a_day_is_final(door: Door) -> None:
+    headers = await limited(door, rpd=100_000)
+    for _ in range(2):
+        assert (await ask(door, headers)).status_code == 200
+    one = await limited(door, rpd=1)
+    assert (await ask(door, one)).status_code == 200
+    refused = await ask(door, one)
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
+    assert "a day" in refused.json()["error"]["message"]
+
+
+async def test_what_never_fits_says_so(door: Door) -> None:
+    refused = await ask(door, await limited(door, tpm=100))
+    assert refused.status_code == 429
+    assert "Send less" in refused.json()["error"]["message"]
+    assert "retry-after" not in refused.headers
+    assert refused.headers["x-should-retry"] == "false"
+
+
+async def test_one_request_id_twice_takes_two_seats(door: Door) -> None:
+    door.up.script = chat_answer().after(Sleep(0.3))
+    headers = {**await limited(door, concurrency=1), "x-request-id": "the-same-id-twice"}
+    replies = await asyncio.gather(*(ask(door, headers) for _ in range(3)))
+    assert sorted(reply.status_code for reply in replies) == [200, 429, 429]
+    refused = next(reply for reply in replies if reply.status_code == 429)
+    assert refused.json()["error"]["code"] == "concurrency_limit_exceeded"
+    assert "x-should-retry" not in refused.headers, "a seat frees soon"
+    assert (await ask(door, headers)).status_code == 200
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_no_seat_is_lost_in_a_storm(door: Door, stream: bool) -> None:
+    rng = random.Random(32)
+    door.up.script = lambda request: chat_stream(["a"] * 5, pause_s=0.01) if stream else chat_answer().after(Sleep(0.03))
+    headers = await limited(door, concurrency=4)
+    tasks = [asyncio.create_task(ask(door, headers, stream=stream)) for _ in range(80)]
+    for task in tasks:
+        asyncio.get_running_loop().call_later(rng.random() * 0.3, task.cancel)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0.3)
+    replies = await asyncio.gather(*(ask(door, headers, stream=stream) for _ in range(4)))
+    assert [reply.status_code for reply in replies] == [200] * 4, "all four seats are free again"
