@@ -286,7 +286,8 @@ async def test_an_opening_without_a_hold_is_settled_too(tmp_path: Path, prices: 
     shelf = MemoryShelf()
     dead = Ledger(tmp_path, "dead", shelf, prices, SystemClock())
     dead.journal.open()
-    await dead.entry(caller(), exchange("req_open"), CHAT).__aenter__()
+    entry = await dead.entry(caller(), exchange("req_open"), CHAT).__aenter__()
+    dead.begin(entry)  # its first attempt is about to be sent
     dead.journal.close()  # as a kill does: the lock is gone, the opening stays
     living = Ledger(tmp_path, "living", shelf, prices, SystemClock())
     await living.start()
@@ -308,11 +309,14 @@ async def test_a_full_disk_refuses_before_anything_is_sent(ledger: Ledger, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
-    entered = False
-    with pytest.raises(Unavailable):
-        async with ledger.entry(caller(), exchange(), CHAT):
-            entered = True
-    assert not entered
+    for what_comes_first in ("attempt", "hold"):
+        with pytest.raises(Unavailable):
+            async with ledger.entry(caller(), exchange(), CHAT) as entry:
+                if what_comes_first == "hold":
+                    ledger.held(entry, 1000)
+                else:
+                    entry.begins(Attempt(1, "openai", "acc_1", "gpt-4o-mini", 0.0))
+        assert entry.attempts == []
     assert ledger.open_calls == 0
 
 

@@ -43,7 +43,7 @@ class Book:
         self._shelf = shelf
         self._journal = journal
         self._clock = clock
-        self._rows: deque[tuple[Settled, Segment]] = deque()
+        self._rows: deque[tuple[Settled, Segment | None]] = deque()
         self._refusals: dict[Refusal, int] = {}
         self._wake = asyncio.Event()
         self._away = False
@@ -64,8 +64,8 @@ class Book:
         """Since the oldest row that waits was settled, in seconds; 0: nothing waits."""
         return max(0.0, self._clock.wall() - self._rows[0][0].call.settled_at) if self._rows else 0.0
 
-    def add(self, settled: Settled, segment: Segment, *, in_journal: bool = True) -> None:
-        if len(self._rows) >= MEMORY_ROWS and in_journal:
+    def add(self, settled: Settled, segment: Segment | None, *, in_journal: bool = True) -> None:
+        if segment is not None and len(self._rows) >= MEMORY_ROWS and in_journal:
             segment.spilled += 1
         else:
             self._rows.append((settled, segment))
@@ -116,7 +116,8 @@ class Book:
                 raise
             for _ in batch:
                 _, segment = self._rows.popleft()
-                self._journal.moved(segment)
+                if segment is not None:
+                    self._journal.moved(segment)
         for segment in self._journal.spilled():
             await self._fetch(segment)
 

@@ -166,6 +166,7 @@ class Budgets:
 
     async def obtain(self, find: Callable[[], list[Pot]], hold: Hold) -> list[Share]:
         """`take`, leasing more where it is needed. Raises `BudgetExceeded`, `Unavailable`, `StoreError`."""
+        began = self.clock.monotonic()
         try:
             async with asyncio.timeout(WAIT_S):
                 while (shares := self.take(find(), hold.nanos)) is None:
@@ -177,6 +178,10 @@ class Budgets:
                             self._alerts.look(pot.subject, pot.period, refused.spent, pot.cap, is_shut=True)
                             raise exceeded(pot, hold, refused)
         except TimeoutError:
+            for pot in find():
+                # money came free and others took it: the database did answer, and its answer was no
+                if pot.refusal is not None and pot.refused_until >= began and not pot.has(hold.nanos, self.clock.monotonic()):
+                    raise exceeded(pot, hold, pot.refusal) from None
             raise Unavailable(
                 "The budget could not be asked in time. Try again.", code="budget_unavailable", retry_after_s=1.0
             ) from None

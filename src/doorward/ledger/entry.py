@@ -115,6 +115,8 @@ class Entry:
 
     opening: str = ""
     """What is unique about this call: the process's start id and a number. `id` may be sent twice by a client."""
+    begin: Callable[[Entry], None] | None = None
+    """Writes the call into the journal before its first attempt; raises `Unavailable` when there is no room."""
     cover: Callable[[int], Awaitable[bool]] | None = None
     """Budgets' promise for one attempt more when so many may have been billed; `False`: there is no money for it."""
     held: Nanos | None = None
@@ -123,6 +125,12 @@ class Entry:
     """Those that listen to the call's answers; `metered` waits for them."""
     charge: Callable[[Entry, Attempt], None] | None = None
     """Sets usage and cost of an attempt that was sent and that no tap has heard the end of."""
+
+    def begins(self, attempt: Attempt) -> None:
+        """An attempt is about to be sent. Raises `Unavailable`: then nothing may be."""
+        if self.begin is not None:
+            self.begin(self)
+        self.attempts.append(attempt)
 
     def note(self, step: str, **details: Any) -> None:
         if self.attempts:

@@ -60,9 +60,12 @@ class Journal:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._rotate()
 
-    def opened(self, payload: bytes) -> Segment:
-        """Write a call's opening -> where its settling will go. Raises `Unavailable` when there is no room."""
-        data = frame(OPENED, payload)
+    def opened(self, payload: bytes, held: bytes | None = None) -> Segment:
+        """Write a call's opening, and with it what its budgets reserved -> where its settling will go.
+
+        Raises `Unavailable` when there is no room.
+        """
+        data = frame(OPENED, payload) if held is None else frame(OPENED, payload) + frame(HELD, held)
         try:
             segment = self._current
             if segment is None or segment.written >= self._rotate_bytes:

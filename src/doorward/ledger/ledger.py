@@ -23,6 +23,7 @@ import msgspec
 
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
+from doorward.core.errors import Unavailable
 from doorward.core.exchange import Exchange
 from doorward.core.money import Nanos
 from doorward.ledger import replay
@@ -94,7 +95,9 @@ class Ledger:
         self._replayed = replayed
         self._witness = witness
         self._followers: set[asyncio.Queue[CallRow]] = set()
-        self._open: dict[str, Segment] = {}
+        self._open = 0
+        self._written: dict[str, Segment] = {}
+        """Open calls that stand in the journal, by opening."""
         self._number = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,22 +118,36 @@ class Ledger:
 
     def held(self, entry: Entry, nanos: int, *, leases: tuple[str, ...] = ()) -> None:
         """Write down the sum that budgets hold for this call, before anything is sent. Raises `Unavailable`."""
-        segment = self._open[entry.opening]
         plan = entry.route.first if entry.route is not None and entry.route.plans else None
         account = plan.account.id if plan is not None and plan.account is not None else None
         provider_id, model = (plan.provider.id, plan.model) if plan is not None else (None, None)
-        self.journal.held(segment, _encode(Held(entry.opening, nanos, provider_id, account, model, leases)))
+        record = _encode(Held(entry.opening, nanos, provider_id, account, model, leases))
+        segment = self._written.get(entry.opening)
+        if segment is None:
+            self._written[entry.opening] = self.journal.opened(_encode(self._opened(entry)), record)
+        else:
+            self.journal.held(segment, record)
         entry.held = Nanos(nanos)
+
+    def begin(self, entry: Entry) -> None:
+        """Write the opening of a call that is about to be sent, unless its hold has done so. Raises `Unavailable`."""
+        if entry.opening not in self._written:
+            self._written[entry.opening] = self.journal.opened(_encode(self._opened(entry)))
 
     @property
     def open_calls(self) -> int:
-        return len(self._open)
+        return self._open
 
     def _open_page(self, entry: Entry) -> None:
-        caller, exchange = entry.caller, entry.exchange
+        """In memory: the journal hears of a call when something is held or sent for it, and not of those that are refused."""
         self._number += 1
+        self._open += 1
         entry.opening = f"{self.start_id}-{self._number}"
-        opened = Opened(
+        entry.begin = self.begin
+
+    def _opened(self, entry: Entry) -> Opened:
+        caller, exchange = entry.caller, entry.exchange
+        return Opened(
             entry.opening,
             entry.id,
             self.start_id,
@@ -145,14 +162,14 @@ class Ledger:
             entry.wall_s,
             exchange.body.size,
         )
-        self._open[entry.opening] = self.journal.opened(_encode(opened))
 
     def _settle(self, entry: Entry, endpoint: Endpoint | None, error: BaseException | None) -> None:
-        segment = self._open.pop(entry.opening)
+        self._open -= 1
+        segment = self._written.pop(entry.opening, None)
         now = Moment(self._clock.monotonic(), self._clock.wall())
         if error is None and not entry.attempts and entry.cache == "off":
             # answered by ourselves, like the list of models: no upstream call, no row
-            self.journal.closed(segment, entry.opening)
+            self._close(segment, entry)
             return
         outcome = outcome_of(entry, error)
         if outcome == "refused":
@@ -160,13 +177,15 @@ class Ledger:
             if self._witness is not None:
                 self._witness.refused(entry.endpoint, code)
             if not self.book.refused(entry, code):
-                self.journal.closed(segment, entry.opening)
+                self._close(segment, entry)
                 return
         settled = settle(entry, self.start_id, endpoint, self._prices, error, outcome, now)
         in_journal = True
         try:
+            if segment is None:  # nothing was held or sent: a hit of the cache, a sample of refusals
+                segment = self.journal.opened(_encode(self._opened(entry)))
             self.journal.settled(segment, _encode(settled))
-        except OSError:
+        except (OSError, Unavailable):
             # the space was reserved, so the disk itself is broken: the row goes to the database from memory
             in_journal = False
             _log.exception("the journal could not take the settling of call %s", entry.id)
@@ -177,6 +196,10 @@ class Ledger:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(settled.call)
+
+    def _close(self, segment: Segment | None, entry: Entry) -> None:
+        if segment is not None:
+            self.journal.closed(segment, entry.opening)
 
     async def start(self) -> None:
         """Open the journal and start moving rows. What dead processes left is settled in the background, at once."""

@@ -30,6 +30,7 @@ from doorward.relay.rescue import Rescue
 from doorward.relay.resend import Next, RetryBudget
 from doorward.relay.trip import Step, Trip
 from doorward.upstream.classify import Outcome, classify_answer, classify_error
+from doorward.upstream.concealed import Concealed
 from doorward.upstream.health import Health, Trial
 from doorward.upstream.port import Incoming, TransportError
 from doorward.wire.endpoints import Endpoint
@@ -183,7 +184,7 @@ class Failover:
         trip.begins(plan)
         attempt = self._record(plan, call.entry)
         trial = self._health.begin(plan)
-        incoming: Incoming | None = None
+        incoming: Concealed | None = None
         started = False
         limits = trip.route.limits
         try:
@@ -213,7 +214,7 @@ class Failover:
                 if incoming is not None:
                     incoming.close()
 
-    async def _refused(self, plan: Plan, attempt: Attempt, incoming: Incoming, deadline: Deadline, trial: Trial) -> Refused:
+    async def _refused(self, plan: Plan, attempt: Attempt, incoming: Concealed, deadline: Deadline, trial: Trial) -> Refused:
         body = await read_error(incoming, deadline)
         verdict = classify_answer(incoming.status, incoming.headers, body, self._clock.wall())
         attempt.state = AttemptState.AMBIGUOUS if verdict.outcome is Outcome.AMBIGUOUS else AttemptState.FAILED
@@ -227,7 +228,7 @@ class Failover:
         if entry.held is not None:
             taken = sum(before.held or 0 for before in entry.attempts if _counts(before))
             attempt.held = Nanos(max(0, entry.held - taken))
-        entry.attempts.append(attempt)
+        entry.begins(attempt)
         return attempt
 
     async def leave(self, call: Call) -> None:

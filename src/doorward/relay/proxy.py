@@ -168,7 +168,7 @@ class Proxy:
         attempt = Attempt(number, call.metering.provider.id, None, model, self._clock.monotonic(), AttemptState.CONNECTING)
         if call.metering.endpoint.bills == "unknown":
             attempt.usage, attempt.price_version = Usage(), "none"
-        entry.attempts.append(attempt)
+        entry.begins(attempt)
         return attempt
 
     def _wait_s(self, call: Call, number: int, incoming: Incoming) -> float | None:
