@@ -51,13 +51,21 @@ export function AllKeys(): ReactNode {
     if (before) void client.invalidateQueries({ queryKey: ["keys"] });
   };
   const columns: Column<Key>[] = [
-    { name: "Label", cell: (row) => <span className="block max-w-56 truncate font-medium">{row.label}</span>, phone: "name" },
-    { name: "Owner", cell: (row) => <span className="block max-w-56 truncate">{row.owner ?? <span className="text-ink-2">operator</span>}</span> },
-    { name: "Key", cell: (row) => <code className="text-console text-ink-2">dw-{row.id}</code> },
-    { name: "Limits", cell: (row) => <span className="block max-w-72 truncate" title={boundsOf(row.limits, above(row))}>{boundsOf(row.limits, above(row))}</span> },
+    {
+      name: "Label",
+      phone: "name",
+      cell: (row) => (
+        <span className="block min-w-32 py-1">
+          <span className="block max-w-56 truncate font-medium">{row.label}</span>
+          <code className="block text-note text-ink-2 max-wide:hidden">dw-{row.id}</code>
+        </span>
+      ),
+    },
+    { name: "Owner", cell: (row) => <span className="block max-w-44 truncate">{row.owner ?? <span className="text-ink-2">operator</span>}</span> },
+    { name: "Limits", cell: (row) => <span className="block max-w-64 truncate" title={boundsOf(row.limits, above(row))}>{boundsOf(row.limits, above(row))}</span> },
     { name: "Budget", cell: (row) => <BudgetCell budget={budgetOf(row)} />, className: "w-40", phone: "money" },
     { name: "Last used", cell: (row) => <Time at={row.last_used_at} relative />, phone: "time" },
-    { name: "Expires", cell: (row) => <Time at={row.expires_at} relative /> },
+    { name: "Expires", cell: (row) => <Time at={row.expires_at} relative />, className: "whitespace-nowrap" },
     { name: "State", cell: (row) => <Tag tone={TONES[row.state]}>{row.state}</Tag>, phone: "state" },
   ];
   return (

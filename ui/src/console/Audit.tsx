@@ -29,7 +29,7 @@ export function AuditPage(): ReactNode {
     <Page title="Audit">
       <Chain />
       <FilterBar>
-        <SearchField label="Action" placeholder="Action, as it stands in a row" value={search.action ?? ""} search={(action) => set({ action, before: undefined })} />
+        <SearchField label="Action" placeholder="Action" value={search.action ?? ""} search={(action) => set({ action, before: undefined })} />
       </FilterBar>
       <Panel query={rows} rows={12}>
         {(found) => (
@@ -67,7 +67,7 @@ function columns(set: (change: Record<string, string>) => void): Column<Row>[] {
         </time>
       ),
     },
-    { name: "Who", cell: (row) => <span className="block max-w-64 truncate">{row.actor}</span>, phone: "state" },
+    { name: "Who", cell: (row) => <span className="block max-w-64 truncate max-wide:max-w-44">{row.actor}</span>, phone: "state" },
     {
       name: "What",
       phone: "name",
@@ -77,9 +77,9 @@ function columns(set: (change: Record<string, string>) => void): Column<Row>[] {
         </button>
       ),
     },
-    { name: "Which", cell: (row) => <span className="block max-w-72 truncate" title={row.target}>{row.target || <span className="text-ink-3">none</span>}</span> },
+    { name: "Which", phone: "state", cell: (row) => <span className="block max-w-72 truncate max-wide:max-w-36" title={row.target}>{row.target || <span className="text-ink-3 max-wide:hidden">none</span>}</span> },
     { name: "Details", cell: (row) => <span className="block max-w-72 truncate text-ink-2">{detailWords(row.details)}</span> },
-    { name: "From", cell: (row) => row.from_addr ?? <span className="text-ink-3">the command line</span> },
+    { name: "From", cell: (row) => row.from_addr ?? <span className="text-ink-3">command line</span>, className: "whitespace-nowrap" },
     { name: "Entry", right: true, cell: (row) => row.number, phone: "money" },
   ];
 }

@@ -42,7 +42,7 @@ export function Budgets(): ReactNode {
               A budget is held before each call and settled after it, so that it is never overspent. Set one for everything together, for a user or for a key.
             </Empty>
           ) : (
-            <>
+            <div className="flex flex-col gap-3">
               <ul className="flex flex-col divide-y divide-line rounded-card border border-line" aria-label="Budgets">
                 {found.data.map((budget) => (
                   <BudgetRow key={budget.subject} budget={budget} change={() => set({ open: budget.subject })} />
@@ -55,7 +55,7 @@ export function Budgets(): ReactNode {
                 <Legend mark="size-2 rotate-45 bg-ink-2">where it ends at this pace</Legend>
                 <Legend mark="h-3 w-0.5 bg-ink">the cap</Legend>
               </p>
-            </>
+            </div>
           )
         }
       </Panel>
@@ -80,7 +80,7 @@ function BudgetRow({ budget, change }: { budget: Budget; change: () => void }): 
   const state = stateOf(budget);
   const [kind, id] = [budget.subject.split(":")[0], budget.subject.split(":")[1]];
   return (
-    <li className="grid grid-cols-[minmax(10rem,1fr)_minmax(14rem,2fr)_auto] items-center gap-x-6 gap-y-2 p-4 max-wide:grid-cols-1" data-row="" tabIndex={0} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && change()}>
+    <li className="grid grid-cols-[minmax(0,1fr)_minmax(0,2fr)_13rem] items-center gap-x-6 gap-y-2 p-4 max-wide:grid-cols-1" data-row="" tabIndex={0} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && change()}>
       <div className="min-w-0">
         <p className="flex items-center gap-2">
           <span className="truncate font-medium">{budget.subject === "all" ? "Everything together" : budget.label}</span>
@@ -95,7 +95,7 @@ function BudgetRow({ budget, change }: { budget: Budget; change: () => void }): 
         <Bullet {...sums} />
         <p className="text-console">
           <span className="font-medium tabular-nums">{money(sums.spent, 2)}</span> of {money(sums.cap, 2)} spent
-          {sums.held > 0 && <span className="text-ink-2"> · {money(sums.held, 4)} held</span>}
+          {sums.held > 0 && <span className="text-ink-2"> · {money(sums.held, 2)} held</span>}
           <span className="text-ink-2"> · {forecastWords(budget)}</span>
         </p>
       </div>

@@ -9,8 +9,7 @@ import { Money } from "@/parts/Money";
 import { Page } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { type Column, Table } from "@/parts/Table";
-import { Time } from "@/parts/Time";
-import { duration } from "@/parts/times";
+import { duration, utc } from "@/parts/times";
 import { Choice, FilterBar, RangeChoice, SearchField } from "./parts/Filters";
 import { count, plural } from "./parts/figures";
 import { CallState } from "./parts/CallState";
@@ -69,7 +68,7 @@ function Calls({ mine }: { mine: boolean }): ReactNode {
   const known = new Set(list.data?.data.map((row) => row.id));
   const waiting = isFirst && fresh.data && fresh.dataUpdatedAt > list.dataUpdatedAt ? fresh.data.data.filter((row) => !known.has(row.id)).length : 0;
   const set_ = FILTERS.filter((name) => search[name]);
-  const hide = (search.hide ?? "").split(",").filter(Boolean);
+  const hide = (search.hide ?? "Endpoint").split(",").filter((name) => name !== "" && name !== "none");
   const every = columnsOf(mine);
   return (
     <Page title={mine ? "My calls" : "Calls"} actions={<Exports search={{ ...filter, from_s: String(span.from), to_s: span.to === undefined ? undefined : String(span.to) }} mine={mine} />}>
@@ -88,7 +87,7 @@ function Calls({ mine }: { mine: boolean }): ReactNode {
           choose={(outcome) => refilter({ outcome })}
         />
         <Choice name="Amounts" value={search.source ?? ""} options={[["", "All amounts"], ["upstream", "From the provider"], ["counted", "Counted by us"], ["estimated", "Estimated"]]} choose={(source) => refilter({ source })} />
-        <ColumnChoice columns={every} hide={hide} set={(names) => set({ hide: names.join(",") }, { replace: true })} />
+        <ColumnChoice columns={every} hide={hide} set={(names) => set({ hide: names.join(",") || "none" }, { replace: true })} />
         {set_
           .filter((name) => !["outcome", "source"].includes(name))
           .map((name) => (
@@ -135,17 +134,28 @@ function Calls({ mine }: { mine: boolean }): ReactNode {
 
 function columnsOf(mine: boolean): Column<Call>[] {
   return [
-    { name: "Time", cell: (row) => <Time at={row.started_at} />, phone: "time" },
+    { name: "Time", cell: (row) => <CallTime at={row.started_at} />, phone: "time", className: "whitespace-nowrap" },
     { name: "Status", cell: (row) => <CallState call={row} />, phone: "state" },
     { name: "Model", cell: (row) => <ModelNames call={row} />, phone: "name", className: "max-w-72" },
     { name: "Key", cell: (row) => (row.key_id ? row.key_label : <span className="text-ink-2">{row.user_id ? "signed in" : "anonymous"}</span>), className: "max-w-48 truncate" },
     ...(mine ? [] : [{ name: "Endpoint", cell: (row: Call) => <span className="text-ink-2">{row.endpoint.replace(/^\/v1\//, "")}</span>, className: "max-w-44 truncate" }]),
     { name: "Tokens", right: true, cell: (row) => count(row.input_tokens + row.output_tokens) },
-    { name: "Cost", right: true, cell: (row) => <Money nanos={row.cost_nanos} source={row.source} reason={row.reason} />, phone: "money" },
-    { name: "First byte", right: true, cell: (row) => (row.first_byte_ms === null ? <span className="text-ink-3">none</span> : duration(row.first_byte_ms)) },
-    { name: "Total", right: true, cell: (row) => (row.duration_ms === null ? <span className="text-ink-3">unknown</span> : duration(row.duration_ms)) },
+    { name: "Cost", right: true, cell: (row) => <Money nanos={row.cost_nanos} source={row.source} reason={row.reason} />, phone: "money", className: "whitespace-nowrap" },
+    { name: "First byte", right: true, cell: (row) => (row.first_byte_ms === null ? <span className="text-ink-3">none</span> : duration(row.first_byte_ms)), className: "whitespace-nowrap" },
+    { name: "Total", right: true, cell: (row) => (row.duration_ms === null ? <span className="text-ink-3">unknown</span> : duration(row.duration_ms)), className: "whitespace-nowrap" },
     { name: "Attempts", right: true, cell: (row) => row.attempts },
   ];
+}
+
+/** To the second, without the year while it is this one. */
+function CallTime({ at }: { at: number }): ReactNode {
+  const day = new Date(at * 1000);
+  const year = day.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" as const };
+  return (
+    <time dateTime={day.toISOString()} title={utc(at)}>
+      {day.toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", ...year })}
+    </time>
+  );
 }
 
 /** Asked, and what answered where that is another one. */

@@ -173,10 +173,10 @@ function NeedsAttention({ items, lastAt }: { items: Attention[]; lastAt: number 
           const place = PLACES[item.kind](item);
           const Icon = item.level === "bad" ? CircleAlert : TriangleAlert;
           return (
-            <li key={item.kind + item.subject + item.says} className="flex items-center gap-3 px-4 py-2 max-wide:flex-wrap">
+            <li key={item.kind + item.subject + item.says} className="grid grid-cols-[auto_1fr_auto] items-center gap-x-3 px-4 py-2 max-wide:grid-cols-[auto_1fr]">
               <Icon size={16} strokeWidth={1.75} className={classes("shrink-0", item.level === "bad" ? "text-bad" : "text-warn")} aria-label={item.level === "bad" ? "Problem" : "Warning"} />
-              <span className="min-w-0 grow break-words">{item.says}</span>
-              <Go to={place.to} search={place.search} button="quiet">
+              <span className="min-w-0 break-words">{item.says}</span>
+              <Go to={place.to} search={place.search} button="quiet" className="max-wide:col-start-2 max-wide:-ml-2.5 max-wide:justify-self-start">
                 {place.name}
                 <ChevronRight size={16} strokeWidth={1.75} aria-hidden />
               </Go>

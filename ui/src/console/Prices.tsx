@@ -41,11 +41,17 @@ export function Prices(): ReactNode {
       right: true,
       cell: (row) => (
         <span className="flex justify-end gap-1">
-          <Button small kind="quiet" onClick={() => setEditing(row)} aria-label={`Set the price of ${row.model}, ${unitWords(row.unit)}`}>
+          <Button small kind="quiet" onClick={(event) => {
+              event.stopPropagation();
+              setEditing(row);
+            }} aria-label={`Set the price of ${row.model}, ${unitWords(row.unit)}`}>
             Set
           </Button>
           {row.own && (
-            <Button small kind="quiet" onClick={() => setRemoving(row)} aria-label={`Take back the own price of ${row.model}, ${unitWords(row.unit)}`}>
+            <Button small kind="quiet" onClick={(event) => {
+              event.stopPropagation();
+              setRemoving(row);
+            }} aria-label={`Take back the own price of ${row.model}, ${unitWords(row.unit)}`}>
               Take back
             </Button>
           )}
@@ -74,7 +80,7 @@ export function Prices(): ReactNode {
             {found.data.length === 0 ? (
               <NoMatch clear={<Button small onClick={() => set({ model: undefined })}>Clear filters</Button>} />
             ) : (
-              <Table label="Prices" columns={columns} rows={found.data} keyOf={(row) => `${row.own} ${row.model} ${row.unit} ${row.above_input_tokens ?? 0}`} />
+              <Table label="Prices" columns={columns} rows={found.data} keyOf={(row) => `${row.own} ${row.model} ${row.unit} ${row.above_input_tokens ?? 0}`} open={setEditing} />
             )}
             {found.data.length >= 500 && <p className="text-console text-ink-3">The first 500. Search for a model to see others.</p>}
           </div>

@@ -44,11 +44,12 @@ function Timeline({ call, nameOf, admin, page }: { call: Why; nameOf: (account: 
   const lines = linesOf(call, nameOf);
   const whole = Math.max(1, call.duration_ms ?? 0, ...lines.map((line) => line.bar?.to ?? 0));
   return (
-    <article className="flex flex-col gap-5">
+    <article className="flex max-w-5xl flex-col gap-5">
       <header className="flex flex-col gap-2">
         <p className="flex flex-wrap items-center gap-x-4 gap-y-1 text-console">
           <code className="break-all">{call.endpoint}</code>
           <CallState call={call} />
+          {call.outcome === "done" && <span className="tabular-nums">{call.status}</span>}
           <span className="tabular-nums">{duration(call.duration_ms)}</span>
           <Money nanos={call.cost_nanos} digits="exact" source={call.source} reason={call.reason} />
         </p>

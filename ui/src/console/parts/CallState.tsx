@@ -17,7 +17,11 @@ export function CallState({ call }: { call: { outcome: string; status: number | 
   return (
     <span className="inline-flex items-center gap-2 whitespace-nowrap">
       <Tag tone={tone}>{cached ? (call.cache === "hit" ? "from cache" : "joined") : word}</Tag>
-      {call.outcome !== "done" && <span className="text-ink-2 tabular-nums">{call.error_code ?? call.status}</span>}
+      {call.outcome !== "done" && (call.error_code ?? call.status) !== null && (
+        <span className="max-w-40 truncate text-ink-2 tabular-nums" title={call.error_code ?? undefined}>
+          {call.status ?? call.error_code}
+        </span>
+      )}
     </span>
   );
 }

@@ -1,12 +1,8 @@
 import { type ReactNode, useMemo, useState } from "react";
 import { Button } from "@/parts/Button";
 import { Card } from "@/parts/Card";
-import { type Line, Plot, stepSize } from "./Plot";
-
-export interface Named {
-  name: string;
-  values: (number | null)[];
-}
+import { Plot, stepSize } from "./Plot";
+import { type Named, coloured } from "./stack";
 
 interface Shown {
   title: string;
@@ -20,12 +16,6 @@ interface Shown {
   running?: boolean;
   /** Opens the calls of a step. */
   open?: (from: number, to: number) => void;
-}
-
-const OTHER = "Other";
-
-export function coloured(series: Named[]): Line[] {
-  return series.map((one, index) => ({ ...one, colour: one.name === OTHER || index > 4 ? "other" : ((index + 1) as 1 | 2 | 3 | 4 | 5) }));
 }
 
 /** A chart in its card: legend with the values under the cursor, and the same as a table. */

@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { sentenceOf } from "@/api/errors";
 import { Button } from "@/parts/Button";
 import { Actions, Dialog } from "@/parts/Dialog";
@@ -7,9 +7,13 @@ import { Actions, Dialog } from "@/parts/Dialog";
 /** A form in a dialog: `save` takes the fields; a refusal stands in the form and nothing typed is lost. */
 export function FormDialog({ title, save, act = "Save", close, children }: { title: string; save: (form: FormData) => Promise<unknown>; act?: string; close: () => void; children: ReactNode }): ReactNode {
   const run = useMutation({ mutationFn: save, gcTime: 0, onSuccess: close });
+  const form = useRef<HTMLFormElement>(null);
+  // the dialog is open by now: its own choice would be the button that closes it
+  useEffect(() => firstField(form.current)?.focus(), []);
   return (
     <Dialog open onClose={close} title={title}>
       <form
+        ref={form}
         autoComplete="off"
         className="flex flex-col gap-4"
         onSubmit={(event) => {
@@ -32,6 +36,11 @@ export function FormDialog({ title, save, act = "Save", close, children }: { tit
       </form>
     </Dialog>
   );
+}
+
+/** The field to begin with: the one that asks for it, else the first. */
+export function firstField(form: HTMLElement | null): HTMLElement | null {
+  return form?.querySelector<HTMLElement>("input:not([type=checkbox]), textarea, select") ?? null;
 }
 
 export function textOf(form: FormData, name: string): string {

@@ -2,14 +2,7 @@ import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useLook } from "@/api/look";
-import { stacked } from "./stack";
-
-export interface Line {
-  name: string;
-  values: (number | null)[];
-  /** Which of the six series colours. */
-  colour: 1 | 2 | 3 | 4 | 5 | "other";
-}
+import { type Line, stacked } from "./stack";
 
 interface Drawing {
   /** First second of each step. */
@@ -98,7 +91,7 @@ function optionsOf({ starts, lines, kind, says, running }: Drawing, width: numbe
   return {
     width,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 24, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { setScale: false, x: false, y: false }, points: { show: kind === "lines" } },
     scales: { x: { time: true, range: () => [first, end] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },

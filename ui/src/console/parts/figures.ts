@@ -24,7 +24,8 @@ export function change(now: number | null, before: number | null): string | unde
   if (now === null || before === null || before <= 0) return undefined;
   const share = Math.round((100 * (now - before)) / before);
   if (share === 0) return "±0 %";
-  return share > 999 ? "> +999 %" : `${share > 0 ? "+" : "−"}${Math.abs(share)} %`;
+  // ten times more than nearly nothing says nothing
+  return share > 999 ? undefined : `${share > 0 ? "+" : "−"}${Math.abs(share)} %`;
 }
 
 /** Seconds until something: `41 s`, `12 min`, `3 h`, `2 days`. */
