@@ -66,7 +66,6 @@ async def test_everybody_brings_a_key_and_nobody_falls_back(tmp_path: Path) -> N
                 ):
                     refused(await attempt, *NO_KEY)
                 assert up.calls == before, "a refused call reached the upstream"
-                assert "there" in text(await asked(anns_program, model="sim-small")) or True
                 assert (await asked(anns_program, model="sim-small")).status_code == 200
 
                 # a key serves from the next call on, over every door, and its replacement too

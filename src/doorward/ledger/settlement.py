@@ -7,6 +7,7 @@ priced; without a price the amount is unknown, never 0.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from doorward.core.usage import Source, Usage
 from doorward.ledger.entry import Attempt, AttemptState, Entry
 from doorward.store.call_rows import AttemptRow, CallRow, Settled
 from doorward.wire.endpoints import Endpoint
+from doorward.wire.scrub import scrub
 
 MAX_FACTS_BYTES = 4096
 MAX_REASON_CHARS = 200
@@ -194,7 +196,8 @@ def _with_route(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
     if route is None:
         return entry.facts
     accounts = {plan.account.id: plan.account.label for plan in route.plans[:MAX_PLANS] if plan.account is not None}
-    decided: dict[str, Any] = {"asked": clean(route.asked), "why": route.why, "candidates": len(route.plans), "accounts": accounts}
+    decided: dict[str, Any] = {"asked": clean(route.asked), "why": clean(route.why, MAX_REASON_CHARS)}
+    decided |= {"candidates": len(route.plans), "accounts": accounts}
     if route.rescue:
         decided["rescue"] = True
     place = 1 + max((index for index, (step, _) in enumerate(entry.facts) if step == "limits"), default=-1)
@@ -246,15 +249,21 @@ def _span_ms(entry: Entry, then_s: float | None) -> float | None:
     return None if then_s is None else round((then_s - entry.started_s) * 1000, 3)
 
 
+_LIKE_A_KEY = re.compile(r"[sp]k[-_]|dw-|sess-|hf_|xai-|AIza|eyJ")
+"""Cheap, because every name of every call is looked at; `scrub` decides."""
+
+
 def clean(text: str | None, longest: int = MAX_NAME_CHARS) -> str | None:
-    """A name that a client or an upstream chose: bounded, and without what a database refuses in a text."""
+    """A name that a client or an upstream chose: bounded, without what a database refuses in a text, and no key by mistake."""
+    if text is not None and _LIKE_A_KEY.search(text):
+        text = scrub(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     if text is None or (len(text) <= longest and text.isprintable()):
         return text
     return "".join(character for character in text[:longest] if character.isprintable())
 
 
 def tags_json(tags: tuple[str, ...]) -> str:
-    return _encode(tags).decode() if tags else "[]"
+    return _encode([clean(tag) for tag in tags]).decode() if tags else "[]"
 
 
 def facts_json(facts: list[tuple[str, dict[str, Any]]]) -> str:

@@ -16,6 +16,7 @@ from doorward.core.errors import UpstreamLost, UpstreamSilent
 from doorward.core.exchange import Reply, header
 from doorward.ledger.entry import Attempt, AttemptState
 from doorward.providers.route import TimeLimits
+from doorward.upstream.concealed import Concealed
 from doorward.upstream.port import Incoming, Lost, Silent, Stage, TransportError
 from doorward.wire import envelope
 from doorward.wire.endpoints import Endpoint
@@ -26,6 +27,8 @@ from doorward.wire.sse import EventTooLarge, Splitter, data_of
 WHOLE_BYTES = 8 * 2**20
 ERROR_BYTES = 2**20
 DONE = b"data: [DONE]\n\n"
+SAID_NOTHING = "The upstream ended its stream with an error."
+"""Instead of the upstream's own words, which go into our one error event where there are any."""
 COMPLETE_S = 5.0
 """How long a stream that has told its `finish_reason` is waited for: only usage and `[DONE]` can follow."""
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
@@ -63,7 +66,7 @@ class Deadline:
         return now
 
 
-async def reply_of(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
+async def reply_of(incoming: Concealed, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
     """Waits for the whole of a small answer, and with `hold` for a stream's first event. Raises `TransportError` until then."""
     content_type = header(incoming.headers, b"content-type") or b""
     if content_type.startswith(b"text/event-stream"):
@@ -76,13 +79,13 @@ async def reply_of(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, dea
     return Reply(incoming.status, headers, _pass(incoming, first, attempt, deadline))
 
 
-async def read_error(incoming: Incoming, deadline: Deadline) -> bytes:
+async def read_error(incoming: Concealed, deadline: Deadline) -> bytes:
     """An error's body, whole up to `ERROR_BYTES`; what is longer is cut. Raises `TransportError`."""
     held = bytearray()
     while len(held) < ERROR_BYTES and (piece := await incoming.read(deadline.left_s())):
         deadline.moved()
         held += piece
-    return bytes(held[:ERROR_BYTES])
+    return incoming.conceal(bytes(held))[:ERROR_BYTES]
 
 
 def error_reply(incoming: Incoming, body: bytes) -> Reply:
@@ -136,7 +139,7 @@ async def _pass(incoming: Incoming, first: bytes, attempt: Attempt, deadline: De
     attempt.state = AttemptState.DONE
 
 
-async def _stream(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
+async def _stream(incoming: Concealed, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
     splitter = Splitter()
     events: list[bytes] = []
     # Comments that keep a connection alive are no event: they neither start an answer nor extend its limit.
@@ -150,7 +153,7 @@ async def _stream(incoming: Incoming, endpoint: Endpoint, attempt: Attempt, dead
 
 
 async def _events(
-    incoming: Incoming, splitter: Splitter, events: list[bytes], endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int
+    incoming: Concealed, splitter: Splitter, events: list[bytes], endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int
 ) -> AsyncIterator[bytes]:
     """Whole events, to a clean end or an error. Ends at `[DONE]`, or where the answer is known to be complete."""
     ends = _End(endpoint.kind, n)
@@ -165,8 +168,9 @@ async def _events(
                     continue
                 if ends.error is not None:
                     attempt.state = AttemptState.AMBIGUOUS
-                    attempt.reason = f"the stream ended with an error: {ends.error.code or ends.error.type}"
-                    raise _said(ends.error)
+                    code = incoming.conceal_text(ends.error.code)
+                    attempt.reason = f"the stream ended with an error: {code or incoming.conceal_text(ends.error.type)}"
+                    raise UpstreamLost(incoming.conceal_text(ends.error.message) or SAID_NOTHING, code=code)
                 yield event
                 if ends.done:
                     attempt.state = AttemptState.DONE
@@ -200,11 +204,6 @@ def _split(splitter: Splitter, piece: bytes) -> list[bytes]:
         return splitter.feed(piece)
     except EventTooLarge as cause:
         raise Lost(str(cause), Stage.BODY) from cause
-
-
-def _said(error: envelope.UpstreamError) -> UpstreamLost:
-    """The upstream's own words in our one error event; on routes with rescue it is a stream that died, like any other."""
-    return UpstreamLost(error.message or "The upstream ended its stream with an error.", code=error.code)
 
 
 class _WithError(msgspec.Struct):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from doorward.core.clock import Clock
-from doorward.core.errors import UpstreamFailed
 from doorward.core.exchange import EMPTY, Body, Exchange, Header, MemoryBody
 from doorward.ledger.entry import Attempt, AttemptState
 from doorward.providers.provider import Provider
 from doorward.providers.route import Plan, TimeLimits
+from doorward.upstream.concealed import Concealed
 from doorward.upstream.credentials import Credentials
 from doorward.upstream.origin import Place, place_of
-from doorward.upstream.port import Incoming, Outgoing, Transport
+from doorward.upstream.port import Outgoing, Transport
 from doorward.wire import multipart, openai
 from doorward.wire.endpoints import Endpoint
 from doorward.wire.headers import forward
@@ -46,7 +46,7 @@ class Sender:
         limits: TimeLimits,
         attempt: Attempt,
         left_s: float = float("inf"),
-    ) -> Incoming:
+    ) -> Concealed:
         """Raises the transport's errors; `attempt.state` says how far it got. `left_s`: of the whole call."""
         place = self._place(plan.provider)
         headers: list[Header] = forward(exchange.headers)
@@ -55,7 +55,7 @@ class Sender:
             headers = [item for item in headers if item[0] != b"traceparent"]
             headers.append((b"traceparent", self._trace(exchange, attempt.number)))
         body = await self._body(plan, exchange, endpoint)
-        await self._credentials.write(plan, headers)
+        secret = await self._credentials.write(plan, headers)
         attempt.state = AttemptState.CONNECTING
         target = place.base_path + exchange.path.encode()
         first_s = limits.first_event_streamed_s if exchange.asks.stream else limits.first_event_whole_s
@@ -72,7 +72,7 @@ class Sender:
         incoming = await self._transports[place.origin.scheme].open(outgoing)
         attempt.state = AttemptState.HEADERS
         attempt.status = incoming.status
-        return incoming
+        return Concealed(incoming, secret)
 
     def _place(self, provider: Provider) -> Place:
         known = self._places.get(provider.id)

@@ -36,8 +36,8 @@ class Credentials:
     def __init__(self, vault: Opener) -> None:
         self._vault = vault
 
-    async def write(self, plan: Plan, headers: list[Header]) -> None:
-        """Remove every credential that is in `headers` and append the account's own.
+    async def write(self, plan: Plan, headers: list[Header]) -> Secret | None:
+        """Remove every credential that is in `headers` and append the account's own, which is returned: for this attempt alone.
 
         Raises what the vault raises, `UpstreamFailed` for a strategy that cannot be followed, and
         `UpstreamKeyRefused` or `UpstreamCredentialsRefused` for a stored key that no header can carry.
@@ -49,14 +49,16 @@ class Credentials:
         if account is None:
             if carrier is not None:
                 raise UpstreamFailed(f"Provider {plan.provider.id} needs a key and no account was chosen. Add an account to it.")
-            return
+            return None
         for name, value in ((b"openai-organization", account.organization), (b"openai-project", account.project)):
             if value:
                 headers.append((name, _checked(value.encode(), "organization or project id", account)))
-        if carrier is not None:
-            secret = await self._vault.use(f"account:{account.id}")
-            key = _checked(secret.reveal(), "key", account)
-            headers.append((carrier, b"Bearer " + key if carrier == b"authorization" else key))
+        if carrier is None:
+            return None
+        secret = await self._vault.use(f"account:{account.id}")
+        key = _checked(secret.reveal(), "key", account)
+        headers.append((carrier, b"Bearer " + key if carrier == b"authorization" else key))
+        return secret
 
 
 def _carrier(plan: Plan) -> bytes | None:
