@@ -223,6 +223,7 @@ def test_snapshot_is_plain_and_complete(health: Health) -> None:
         "failure_rate": 0.0,
         "took_s": 0.25,
         "headroom": {},
+        "resets_s": {},
     }
     assert shown["rests"] == [{"quota_owner": "openai:b", "model": "m", "for_s": 5.0}]
     assert shown["quarantined"] == [{"account": "c", "for_s": QUARANTINE_S}]

@@ -9,8 +9,8 @@ import msgspec
 
 from doorward.wire.sse import data_of
 
-MOST_TEXT_CHARS = 4 * 2**20
-"""Of an answer that is remembered for a rescue; longer ones are not continued."""
+MOST_BYTES = 16 * 2**20
+"""Of an answer's events that are kept for a rescue; longer ones are not continued."""
 
 
 class Differs(Exception):
@@ -39,30 +39,47 @@ def _choice(value: dict[str, Any] | None) -> dict[str, Any]:
 
 
 class Told:
-    """The text that has reached the client, and whether a continuation can be honest."""
+    """What has reached the client: its text, and whether a continuation can be honest.
 
-    __slots__ = ("_kind", "_parts", "_size", "can_continue")
+    Events are kept as they went out, and read only when an answer has died: hardly any does.
+    """
+
+    __slots__ = ("_can_continue", "_events", "_kind", "_parts", "_size")
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
+        self._events: list[bytes] = []
         self._parts: list[str] = []
         self._size = 0
-        self.can_continue = True
+        self._can_continue = True
 
     @property
     def text(self) -> str:
+        self._read()
         return "".join(self._parts)
 
+    @property
+    def can_continue(self) -> bool:
+        self._read()
+        return self._can_continue
+
     def saw(self, event: bytes) -> None:
-        choice = _choice(_decoded(event))
-        delta = choice.get("delta")
-        if isinstance(delta, dict) and any(delta.get(name) for name in _NOT_TEXT):
-            self.can_continue = False
-        text = self._text(choice)
-        if text:
-            self._parts.append(text)
-            self._size += len(text)
-            self.can_continue = self.can_continue and self._size <= MOST_TEXT_CHARS
+        self._size += len(event)
+        if self._size <= MOST_BYTES:
+            self._events.append(event)
+        elif self._can_continue:
+            self._can_continue = False
+            self._events.clear()
+            self._parts.clear()
+
+    def _read(self) -> None:
+        events, self._events = self._events, []
+        for event in events:
+            choice = _choice(_decoded(event))
+            delta = choice.get("delta")
+            if isinstance(delta, dict) and any(delta.get(name) for name in _NOT_TEXT):
+                self._can_continue = False
+            self._parts.append(self._text(choice))
 
     def text_of(self, event: bytes) -> str:
         return self._text(_choice(_decoded(event)))

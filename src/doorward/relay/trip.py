@@ -137,4 +137,6 @@ class Trip:
 
 
 def _models(route: Route) -> list[tuple[tuple[str, str | None], list[Plan]]]:
+    if len(route.plans) == 1:
+        return [((route.plans[0].provider.id, route.plans[0].model), list(route.plans))]
     return [(model, list(group)) for model, group in groupby(route.plans, key=lambda plan: (plan.provider.id, plan.model))]
