@@ -70,7 +70,11 @@ class Stage:
     async def axe(self, name: str) -> None:
         await self.page.evaluate(AXE.read_text())
         found: list[dict[str, Any]] = await self.page.evaluate("async () => (await axe.run()).violations")
-        serious = [f"{one['id']}: {one['nodes'][0]['html'][:160]}" for one in found if one["impact"] in ("serious", "critical")]
+        serious = [
+            f"{one['id']}: {one['nodes'][0]['failureSummary']} {one['nodes'][0]['html'][:300]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
         assert not serious, f"{name}: {serious}"
 
     async def pictures(self, name: str) -> None:
@@ -106,7 +110,9 @@ async def stage(tmp_path: Path, *, width: int = DESK, **changes: Any) -> AsyncIt
     async with house(tmp_path, **changes) as door, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
-            context = await browser.new_context(viewport={"width": width, "height": 844 if width == PHONE else 800}, locale="en-GB")
+            context = await browser.new_context(
+                viewport={"width": width, "height": 844 if width == PHONE else 800}, locale="en-GB", reduced_motion="reduce"
+            )
             page = await context.new_page()
             found = Stage(door, door.url.replace("127.0.0.1", "localhost"), browser, context, page)
             _listen(page, found.problems)

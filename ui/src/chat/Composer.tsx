@@ -30,6 +30,7 @@ export function Composer({ model, ref }: { model: string; ref?: Ref<ComposerHand
   const field = useRef<HTMLTextAreaElement>(null);
   const button = useRef<HTMLButtonElement>(null);
   const [isEmpty, setIsEmpty] = useState(true);
+  const [wantsSend, setWantsSend] = useState(false);
   const [held, setHeld] = useState(false);
   const [attached, setAttached] = useState<Attachment[]>([]);
   const [note, setNote] = useState("");
@@ -50,10 +51,17 @@ export function Composer({ model, ref }: { model: string; ref?: Ref<ComposerHand
       if (!field.current) return;
       field.current.value = text;
       fit();
-      (focusSend ? button.current : field.current)?.focus();
+      setWantsSend(focusSend);
+      if (!focusSend) field.current.focus();
     },
     [fit],
   );
+  // the button is off until the page has drawn the text
+  useEffect(() => {
+    if (!wantsSend || isEmpty) return;
+    button.current?.focus();
+    setWantsSend(false);
+  }, [wantsSend, isEmpty]);
   useImperativeHandle(ref, () => ({ fill }), [fill]);
 
   useEffect(() => {

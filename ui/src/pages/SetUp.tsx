@@ -1,4 +1,4 @@
-import { Navigate, useNavigate } from "@tanstack/react-router";
+import { useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { api, data } from "@/api/client";
 import { hasLogin, useSession } from "@/api/session";
@@ -6,6 +6,7 @@ import { Button } from "@/parts/Button";
 import { useTitle } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { Alone } from "@/shell/Alone";
+import { GoTo } from "@/shell/GoTo";
 import { FirstWayIn } from "@/shell/FirstWayIn";
 import { KeyForm, useKeyState } from "./KeyForm";
 
@@ -21,7 +22,7 @@ export function SetUp(): ReactNode {
     <Alone title="Make the first admin">
       <Panel query={session} rows={4}>
         {(known) => {
-          if (!hasLogin(known)) return <Navigate to="/" search={{ first: true }} replace />;
+          if (!hasLogin(known)) return <GoTo to="/" search={{ first: true }} />;
           if (!known.set_up_open)
             return (
               <>
@@ -57,7 +58,7 @@ function Connect(): ReactNode {
       <Panel query={state.query} rows={3}>
         {({ configured }) =>
           configured ? (
-            <Navigate to="/" search={{ first: true }} replace />
+            <GoTo to="/" search={{ first: true }} />
           ) : (
             <>
               <KeyForm saved={onward} autoFocus />

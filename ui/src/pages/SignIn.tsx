@@ -1,10 +1,11 @@
-import { Navigate, useNavigate, useSearch } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { hasLogin, useSession } from "@/api/session";
 import { Panel } from "@/parts/Panel";
 import { useTitle } from "@/parts/Page";
 import { SignInForm } from "@/shell/SignInForm";
 import { Alone } from "@/shell/Alone";
+import { GoTo } from "@/shell/GoTo";
 
 /** The wall: passkey, password or OIDC; before the first admin, the way to the set-up. */
 export function SignIn(): ReactNode {
@@ -19,7 +20,7 @@ export function SignIn(): ReactNode {
       <Panel query={session} rows={5}>
         {(known) =>
           !hasLogin(known) || known.user ? (
-            <Navigate to={next} replace />
+            <GoTo to={next} />
           ) : (
             <>
               {known.set_up_open && (

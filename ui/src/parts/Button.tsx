@@ -12,10 +12,10 @@ interface Looks {
 }
 
 const KINDS: Record<Kind, string> = {
-  main: "bg-accent text-on-accent border-transparent hover:opacity-90",
+  main: "bg-accent text-on-accent border-transparent hover:brightness-90",
   plain: "bg-raised text-ink border-control hover:bg-sunk",
   quiet: "bg-transparent text-ink-2 border-transparent hover:bg-sunk hover:text-ink",
-  danger: "bg-bad text-on-bad border-transparent hover:opacity-90",
+  danger: "bg-bad text-on-bad border-transparent hover:brightness-90",
 };
 
 export function buttonClasses({ kind = "plain", small = false }: Looks): string {

@@ -22,7 +22,7 @@ export function CopyButton({ text, label = "Copy", shown = false }: { text: stri
     <button
       type="button"
       onClick={() => void copy()}
-      aria-label={label}
+      aria-label={shown && state !== "rest" ? undefined : label}
       title={state === "barred" ? "This browser does not allow it here. Select the text and press Ctrl+C." : label}
       className="inline-flex min-h-7 min-w-7 items-center justify-center gap-1.5 rounded-control px-1.5 text-note text-ink-2 hover:bg-sunk hover:text-ink max-wide:min-h-11 max-wide:min-w-11"
     >

@@ -27,9 +27,9 @@ export function Rail({ openPalette }: { openPalette: () => void }): ReactNode {
           type="button"
           onClick={openPalette}
           className="ml-auto flex h-8 items-center gap-1.5 rounded-control px-2 text-note text-ink-2 hover:bg-sunk max-wide:h-11"
-          aria-label="Search everywhere"
         >
           <Search size={16} strokeWidth={1.75} aria-hidden />
+          <span className="sr-only">Search everywhere</span>
           <kbd className="font-sans max-wide:hidden">{MODIFIER}K</kbd>
         </button>
       </div>
@@ -65,7 +65,7 @@ function Group({ title, places }: { title?: string; places: Place[] }): ReactNod
           <li key={place.to}>
             <Link
               to={place.to}
-              activeOptions={{ exact: place.to === "/" || place.to === "/admin" }}
+              activeOptions={{ exact: place.to === "/" || place.to === "/admin", includeSearch: false }}
               className={classes("flex h-8 items-center gap-2 rounded-control px-2 text-ink-2 no-underline hover:bg-sunk hover:text-ink max-wide:h-11")}
               activeProps={{ className: "bg-accent-tint text-accent! font-medium" }}
             >

@@ -1,4 +1,4 @@
-import { Navigate, Outlet, useLocation } from "@tanstack/react-router";
+import { Outlet, useLocation } from "@tanstack/react-router";
 import { Menu } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { hasLogin, useSession } from "@/api/session";
@@ -7,6 +7,7 @@ import { Dialog } from "@/parts/Dialog";
 import { Panel } from "@/parts/Panel";
 import { StatusRegion } from "@/parts/StatusRegion";
 import { BottomBar } from "./BottomBar";
+import { GoTo } from "./GoTo";
 import { Logo } from "./Logo";
 import { OfflineBar } from "./OfflineBar";
 import { Palette } from "./Palette";
@@ -29,7 +30,7 @@ export function Shell(): ReactNode {
       </div>
     );
   if (hasLogin(session.data) && session.data.user === null)
-    return <Navigate to="/signin" search={pathname === "/" ? {} : { to: pathname + searchStr }} replace />;
+    return <GoTo to="/signin" search={pathname === "/" ? {} : { to: pathname + searchStr }} />;
   return <Frame pathname={pathname} />;
 }
 
