@@ -42,7 +42,7 @@ async def attention(parts: Parts, console: Console, figures: Figures) -> list[At
         found.append(AttentionOut(kind="errors", subject="", level="bad", says=f"{share:.1f} % of calls failed in this period"))
     if figures.unknown_cost_calls:
         calls = _calls(figures.unknown_cost_calls)
-        says = f"The price of {calls} is not known; they are not in the spend"
+        says = f"The price of {calls} is not known and not in the spend"
         found.append(AttentionOut(kind="prices", subject="", level="warn", says=says))
     for row in await parts.client_keys.list():
         if row.expires_at is not None and row.is_valid(now_s) and row.expires_at - now_s < SOON_S and row.rotated_from is None:
