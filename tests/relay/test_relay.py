@@ -24,6 +24,8 @@ from tests.answers import (
 from tests.house import CANARY
 from tests.relay.conftest import HELLO, Door
 
+from doorward.core.secret import Secret
+
 
 async def test_bytes_go_on_as_they_came_and_come_back_as_they_were(door: Door) -> None:
     odd = b'{ "model" : "m1",\n "messages":[{"role":"user","content":"\\u00e9 \xc3\xa9"}], "zeta": 1.50e0, "alpha":{"model":"x"} }'
@@ -157,6 +159,20 @@ async def test_the_operators_key_refused_is_a_502_that_shows_nothing(door: Door)
     reply = await door.chat()
     assert (reply.status_code, reply.json()["error"]["code"]) == (502, "upstream_credentials_refused")
     assert "canary" not in reply.text
+
+
+async def test_a_refused_key_is_not_tried_again_until_it_is_set_anew(door: Door) -> None:
+    door.up.script = error_answer(401, "invalid_api_key", "Incorrect API key provided.")
+    for _ in range(3):
+        reply = await door.chat()
+        assert (reply.status_code, reply.json()["error"]["code"]) == (502, "upstream_credentials_refused")
+    assert door.up.calls == 1
+    account = door.house.app.ground.catalogue.now().usable_accounts("scripted", frozenset({"operator"}))[0]
+    door.up.script = chat_answer()
+    await door.house.custodian.replace_key(account.id, Secret("sk-another-key-0123456789abcdef"))
+    await door.house.app.ground.catalogue.refresh()
+    await asyncio.sleep(0.3)
+    assert (await door.chat()).status_code == 200
 
 
 async def test_an_error_that_quotes_the_key_is_scrubbed(door: Door) -> None:

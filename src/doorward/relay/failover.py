@@ -25,7 +25,7 @@ from doorward.relay.attempt import Sender
 from doorward.relay.balance import Balance
 from doorward.relay.gate import Gate
 from doorward.relay.meter import Meter
-from doorward.relay.refused import Refused, nothing_usable
+from doorward.relay.refused import Refused, key_refused, nothing_usable
 from doorward.relay.rescue import Rescue
 from doorward.relay.resend import Next, RetryBudget
 from doorward.relay.trip import Step, Trip
@@ -175,6 +175,9 @@ class Failover:
             if trip.ended(step.plan, outcome.verdict) is Next.STOP:
                 break
         if refused is None:
+            plans = trip.route.plans
+            if all(plan.account is not None and self._health.is_quarantined(plan.account) for plan in plans):
+                raise key_refused(plans[0])  # the same words as when it was refused, until it is set again
             raise nothing_usable(trip.route, trip.soonest_s(self._health))
         return refused
 

@@ -28,7 +28,7 @@ class Refused:
         if self.incoming is None:
             raise self._lost() from self.cause
         if self.verdict.outcome is Outcome.QUARANTINE:
-            raise self._key_refused()
+            raise key_refused(self.plan)
         entry.error_code = self.verdict.code
         return error_reply(self.incoming, self.body)
 
@@ -37,11 +37,12 @@ class Refused:
             return lost(self.cause)
         return UpstreamFailed(f"{self.plan.provider.id} could not be reached: {self.verdict.reason}. Nothing was sent.")
 
-    def _key_refused(self) -> DoorwardError:
-        account = self.plan.account
-        if account is not None and account.owner.startswith("user:"):
-            return UpstreamKeyRefused(f"{self.plan.provider.name} refused your stored key. Set it again.")
-        return UpstreamCredentialsRefused(f"{self.plan.provider.name} refused the operator's key. The operator must replace it.")
+
+def key_refused(plan: Plan) -> DoorwardError:
+    account = plan.account
+    if account is not None and account.owner.startswith("user:"):
+        return UpstreamKeyRefused(f"{plan.provider.name} refused your stored key. Set it again.")
+    return UpstreamCredentialsRefused(f"{plan.provider.name} refused the operator's key. The operator must replace it.")
 
 
 def nothing_usable(route: Route, soonest_s: float) -> Unavailable:

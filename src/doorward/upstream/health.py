@@ -169,6 +169,9 @@ class Health:
         """Its key was refused. Ends when the key is set anew, or after `for_s` for another try."""
         self._quarantined[account.id] = (self._clock.monotonic() + for_s, account.key_set_at)
 
+    def is_quarantined(self, account: Account) -> bool:
+        return self._quarantine(account) > self._clock.monotonic()
+
     def release(self, account_id: str) -> None:
         """The account was tested and works."""
         self._quarantined.pop(account_id, None)
