@@ -1,0 +1,113 @@
+"""Calls on a gateway while something is done to it, and what each of them came to.
+
+async with Load(gateway.url, key, lanes=8, streamed=0.5) as load:
+    await asyncio.sleep(1); gateway.kill()
+load.said, load.lost, load.codes, load.slowest_s
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from tests.money.gateways import ASK, PATH
+
+
+@dataclass(frozen=True)
+class Said:
+    """How one call ended. `status` is `None` when no whole head came."""
+
+    id: str
+    status: int | None
+    code: str
+    """`ok`, the error's code, `told` (a stream's error event), `lost` (no answer, or a part of one), `refused` (no connection)."""
+    took_s: float
+    streamed: bool = False
+
+
+async def ask(client: httpx2.AsyncClient, call_id: str, *, streamed: bool = False, **changes: Any) -> Said:
+    began = time.monotonic()
+    status, text = None, b""
+    try:
+        async with client.stream(
+            "POST", PATH, json={**ASK, "stream": streamed, **changes}, headers={"x-request-id": call_id}
+        ) as answer:
+            status = answer.status_code
+            async for piece in answer.aiter_bytes():
+                text += piece
+            code = _code(status, text, streamed)
+    except httpx2.ConnectError:
+        code = "refused"
+    except httpx2.HTTPError:
+        code = "lost"
+    return Said(call_id, status, code, time.monotonic() - began, streamed)
+
+
+def _code(status: int, text: bytes, streamed: bool) -> str:
+    if status != 200:
+        error: dict[str, Any] = httpx2.Response(status, content=text).json()["error"]
+        return str(error["code"])
+    if not streamed or b"data: [DONE]" in text:
+        return "ok"
+    return "told" if b'"error"' in text else "lost"
+
+
+def client_of(url: str, key: str, timeout_s: float = 30.0) -> httpx2.AsyncClient:
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx2.AsyncClient(base_url=url, headers=headers, timeout=timeout_s, trust_env=False)
+
+
+@dataclass
+class Load:
+    """`lanes` callers, each one call after another with `pause_s` between, from entering until leaving."""
+
+    url: str
+    key: str
+    name: str = "call"
+    lanes: int = 8
+    streamed: float = 0.0
+    """Share of the calls that are streams."""
+    pause_s: float = 0.0
+    until_lost: bool = False
+    """A lane ends with its first lost call: the process was killed."""
+    said: list[Said] = field(default_factory=list)
+
+    async def __aenter__(self) -> Load:
+        self._over = asyncio.Event()
+        self._tasks = [asyncio.create_task(self._lane(number)) for number in range(self.lanes)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._over.set()
+        await asyncio.wait_for(asyncio.gather(*self._tasks), 60)
+
+    async def _lane(self, lane: int) -> None:
+        chance = random.Random(f"{self.name}{lane}")
+        async with client_of(self.url, self.key) as client:
+            number = 0
+            while not self._over.is_set():
+                number += 1
+                call_id = f"{self.name}-{lane:03d}-{number:06d}"
+                said = await ask(client, call_id, streamed=chance.random() < self.streamed)
+                self.said.append(said)
+                if self.until_lost and said.code in ("lost", "refused"):
+                    return
+                # a caller whose connection is refused asks somebody else, and not a thousand times a second
+                await asyncio.sleep(max(self.pause_s, 0.05 if said.code == "refused" else 0.0))
+
+    @property
+    def codes(self) -> Counter[str]:
+        return Counter(said.code for said in self.said)
+
+    @property
+    def lost(self) -> list[str]:
+        return [said.id for said in self.said if said.code == "lost"]
+
+    @property
+    def slowest_s(self) -> float:
+        return max((said.took_s for said in self.said), default=0.0)
