@@ -179,9 +179,9 @@ class Budgets:
                             raise exceeded(pot, hold, refused)
         except TimeoutError:
             for pot in find():
-                # money came free and others took it: the database did answer, and its answer was no
-                if pot.refusal is not None and pot.refused_until >= began and not pot.has(hold.nanos, self.clock.monotonic()):
-                    raise exceeded(pot, hold, pot.refusal) from None
+                # the database did answer: what came free meanwhile was taken by other calls of this crowd
+                if pot.left is not None and pot.answered_at >= began:
+                    raise exceeded(pot, hold, Refused(pot.spent, pot.cap - pot.spent - pot.left, self.leasing.wall())) from None
             raise Unavailable(
                 "The budget could not be asked in time. Try again.", code="budget_unavailable", retry_after_s=1.0
             ) from None

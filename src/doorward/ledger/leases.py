@@ -102,6 +102,7 @@ class Leasing:
                 lease.uncertain = True
                 raise
             self.anchor(answer.now_s)
+            pot.answered_at = self._clock.monotonic()
             if isinstance(answer, Grown):
                 lease.stored = True
                 lease.granted += answer.slice_nanos

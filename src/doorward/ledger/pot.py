@@ -78,6 +78,8 @@ class Pot:
     left: int | None = None
     """Of the cap, neither spent nor leased, when last seen."""
     spent: int = 0
+    answered_at: float = 0.0
+    """When the database last gave or refused a slice; monotonic."""
     refusal: Refused | None = None
     refused_nanos: int = 0
     refused_until: float = 0.0
