@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -107,7 +108,8 @@ async def _ready(process: asyncio.subprocess.Process, log: Path, began: int) -> 
     while True:
         said = log.read_bytes()[began:].decode()
         if "Ctrl+C stops." in said:
-            line = next(line for line in said.splitlines() if line.strip().startswith("API "))
-            return line.split()[1].removesuffix("/v1")
+            found = re.search(r"API +(http\S+)/v1", said)
+            assert found, said
+            return found[1]
         assert process.returncode is None, said
         await asyncio.sleep(0.03)
