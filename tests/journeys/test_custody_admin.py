@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.journeys.custody import (
     ANN,
     KEYS,
@@ -18,6 +19,9 @@ from tests.journeys.custody import (
     upstream,
 )
 from tests.process import served
+
+# Real processes on a machine that others use: the bound is against hanging, not a promise of speed.
+pytestmark = pytest.mark.timeout(240)
 
 NOT_SET = (503, "OpenAI is not configured", "key_not_configured")
 ONLY_ADMINS = "Unauthorized: Only admins can set the OpenAI API key"

@@ -9,6 +9,9 @@ import pytest
 from tests.journeys.custody import ANN, BOB, asked, at, prompted, refused, soon, text, tries_to_change_custody, upstream
 from tests.process import refused_start, served
 
+# Real processes on a machine that others use: the bound is against hanging, not a promise of speed.
+pytestmark = pytest.mark.timeout(240)
+
 NOT_SET = (503, "OpenAI is not configured", "key_not_configured")
 CAP_USD = 0.0001
 OPEN = "DOORWARD_ALLOW_PUBLIC_ANONYMOUS"

@@ -23,6 +23,9 @@ from tests.journeys.custody import (
 )
 from tests.process import served
 
+# Real processes on a machine that others use: the bound is against hanging, not a promise of speed.
+pytestmark = pytest.mark.timeout(240)
+
 SIGN_IN = "Sign in to use this feature"
 NO_KEY = (403, "Set your OpenAI API key first", "key_not_configured")
 

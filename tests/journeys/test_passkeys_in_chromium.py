@@ -15,6 +15,9 @@ from playwright.async_api import CDPSession, Page, async_playwright
 from tests.conftest import required
 from tests.process import PASSWORD, served
 
+# Real processes on a machine that others use: the bound is against hanging, not a promise of speed.
+pytestmark = pytest.mark.timeout(240)
+
 FLAGS = (
     "--headless",
     "--no-sandbox",

@@ -16,6 +16,7 @@ from doorward.edge.adapters import AdapterDoor
 from doorward.edge.client_js import ClientFiles
 from doorward.edge.control_plane.declare import Guarded
 from doorward.edge.data_plane import DataPlane
+from doorward.edge.late import LateDoor
 from doorward.edge.probes import Probes
 from doorward.identity.custody import Custody
 from doorward.wire.endpoints import ENDPOINTS, LATER
@@ -63,7 +64,10 @@ class Route:
 
 
 def doors(app: App) -> list[tuple[str, Any]]:
-    return [(prefix, getattr(door, "__self__", door)) for prefix, door in app.asgi._doors]
+    """Late ones are built for it, as they are when somebody first comes."""
+    late = next(door for _, door in app.asgi.doors if isinstance(door, LateDoor))
+    found = [*late.now().doors, *((prefix, door) for prefix, door in app.asgi.doors if door is not late)]
+    return [(prefix, getattr(door, "__self__", door)) for prefix, door in found]
 
 
 def strangers(app: App) -> list[str]:

@@ -15,6 +15,9 @@ from tests.scripted import Request, ScriptedUpstream
 from doorward.core.caller import OPERATOR
 from doorward.store.passkeys import PasskeyRows
 
+# Real processes on a machine that others use: the bound is against hanging, not a promise of speed.
+pytestmark = pytest.mark.timeout(240)
+
 MARK = "alices-marmalade"
 """Stands in everything that A makes; B must never read it."""
 

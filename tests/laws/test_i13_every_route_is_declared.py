@@ -21,6 +21,9 @@ from tests.laws.people import Person, town
 from doorward.edge.control_plane.declare import Undeclared, all_declared, declared, router
 from doorward.wire.endpoints import ENDPOINTS, match
 
+# Real processes on a machine that others use: the bound is against hanging, not a promise of speed.
+pytestmark = pytest.mark.timeout(240)
+
 PUBLIC = {
     "GET /api/v1/openapi.json": "the document is in the release as well",
     "GET /api/v1/openai-key": "R5: a truth value that pages need before anybody signs in",
@@ -204,5 +207,5 @@ def test_canary_a_route_past_the_guard_is_found() -> None:
 async def test_canary_a_door_that_nobody_described_is_found(tmp_path: Path) -> None:
     async with town(tmp_path) as them:
         app = them.house.app
-        app.asgi._doors = (("/secret", object()), *app.asgi._doors)  # type: ignore[assignment]
+        app.asgi.doors = (("/secret", object()), *app.asgi.doors)  # type: ignore[assignment]
         assert strangers(app) == ["/secret: object"]

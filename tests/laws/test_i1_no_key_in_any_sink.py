@@ -18,6 +18,9 @@ from tests.laws.search import files, sightings
 from tests.process import Served, command, served
 from tests.scripted import ScriptedUpstream
 
+# Real processes on a machine that others use: the bound is against hanging, not a promise of speed.
+pytestmark = pytest.mark.timeout(240)
+
 KEYS = {
     "shaped": "sk-proj-Canary9fK2mQ7xT4vB8nL1pZ6wR3yD5hJ0cA",
     "opaque": "7c3f1be29a5d4e08b6c2f7a19d3e5b84",
