@@ -56,7 +56,7 @@ def main() -> int:
     paths = [path for path in KINDS[sys.argv[1]] if (ROOT / path).exists()]
     with tempfile.TemporaryDirectory() as directory:
         table, report = Path(directory) / "table.jsonl", Path(directory) / "report.xml"
-        options = ["-q", "-s", f"--timeout={TIMEOUT_S}", f"--junitxml={report}", *sys.argv[2:]]
+        options = ["-q", f"--timeout={TIMEOUT_S}", f"--junitxml={report}", *sys.argv[2:]]
         command = [sys.executable, "-m", "pytest", *options, *paths]
         done = subprocess.run(command, cwd=ROOT, env={**os.environ, "DOORWARD_FAULTS_TABLE": str(table)}, check=False)
         if found := rows(table):

@@ -18,9 +18,9 @@ from doorward.core.clock import Clock
 from doorward.core.errors import Unavailable
 
 TICK_S = 0.05
-LATE_S = 0.05
-"""An event loop that is later than this on average has more to do than it can."""
-LEAST_OPEN = 8
+LATE_S = 0.2
+"""An event loop that is later than this on average has more to do than it can; less is a neighbour's noise."""
+LEAST_OPEN = 64
 MOST_RETRY_AFTER_S = 30.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _STATM = Path("/proc/self/statm")
