@@ -11,6 +11,7 @@ Target: entry and budget together at most 15 µs; 10,000 rows a second; reports 
 from __future__ import annotations
 
 import asyncio
+import gc
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,13 +23,12 @@ from doorward.core.clock import SystemClock
 from doorward.core.exchange import Asks, Exchange, MemoryBody
 from doorward.core.money import Nanos, nanos_of_usd
 from doorward.core.usage import Usage
-from doorward.ledger.budgets import Budgets
+from doorward.edge.server import GC_THRESHOLDS
 from doorward.ledger.budgets import Budgets
 from doorward.ledger.entry import Attempt, AttemptState, Entry
 from doorward.ledger.ledger import Ledger
 from doorward.ledger.reports import Period, Reports, period
 from doorward.providers.prices import Prices
-from doorward.store.budgets import BudgetRows, Cap
 from doorward.store.budgets import BudgetRows, Cap
 from doorward.store.call_rows import AttemptRow, CallRow, Refusal, Settled
 from doorward.store.calls import Calls
@@ -185,6 +185,10 @@ async def reports_ms(directory: Path) -> dict[str, float]:
 
 
 async def main() -> None:
+    # as the server does when it has started
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         print(f"entry   {await entry_us(directory / 'journal'):6.1f} µs of CPU a call")

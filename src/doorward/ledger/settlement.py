@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -253,6 +254,7 @@ _LIKE_A_KEY = re.compile(r"[sp]k[-_]|dw-|sess-|hf_|xai-|AIza|eyJ")
 """Cheap, because every name of every call is looked at; `scrub` decides."""
 
 
+@lru_cache(maxsize=4096)  # the same few names in call after call
 def clean(text: str | None, longest: int = MAX_NAME_CHARS) -> str | None:
     """A name that a client or an upstream chose: bounded, without what a database refuses in a text, and no key by mistake."""
     if text is not None and _LIKE_A_KEY.search(text):
