@@ -139,3 +139,11 @@ async def test_a_finished_stream_that_stays_open_ends_soon(tmp_path: Path) -> No
         assert caller.usage is not None
         assert caller.took_s < 3.5
     record(Row("complete stream without [DONE] that stays open", False, 1, "whole answer, [DONE] added", "1 + 0"))
+
+
+async def test_comments_are_no_event_where_nothing_is_held(tmp_path: Path) -> None:
+    talks = Answer((SSE, *[step for _ in range(40) for step in (b": ping\n\n", Sleep(0.1))], Close()))
+    async with stage(tmp_path, talks, rescue=False, fallback=False) as on:
+        caller = await on.chat(stream=True)
+        assert (caller.status, caller.code, caller.done) == (200, "upstream_silent", False)
+        assert caller.took_s < 3.5
