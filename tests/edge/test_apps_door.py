@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 from tests.answers import chat_stream
 from tests.apps.desk import desk, scripted_desk
+from tests.laws.inventory import doors
 from tests.scripted import ScriptedUpstream
 
 from doorward.core.secret import Secret
@@ -54,7 +55,7 @@ async def test_a_revoked_key_ends_its_stream_with_an_error(tmp_path: Path) -> No
 
 async def test_every_route_declares_itself(tmp_path: Path) -> None:
     async with desk(tmp_path) as here:
-        door = next(door for _, door in here.door.app.asgi._doors if isinstance(door, AppsDoor))
+        door = next(door for _, door in doors(here.door.app) if isinstance(door, AppsDoor))
         listed = [route for route in door.router.routes if isinstance(route, Guarded)]
         assert len(listed) == len(door.router.routes) > 40
         for route in listed:

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import structlog
-
 from doorward.adapters import documents, listing, manifest
 from doorward.adapters.adapter import Adapter
 from doorward.adapters.excerpt import around
@@ -22,12 +20,13 @@ from doorward.adapters.listing import Listed
 from doorward.adapters.nodes import Problem, Unreadable
 from doorward.core.clock import Clock, SystemClock
 from doorward.core.errors import BadRequest
+from doorward.telemetry.logs import named
 
 LOOK_EVERY_S = 0.4
 TOLD = 20
 """Problems that one line of the log lists."""
 
-log = structlog.get_logger("doorward.adapters")
+log = named("doorward.adapters")
 
 
 class Adapters:

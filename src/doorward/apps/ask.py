@@ -11,12 +11,14 @@ adds up what was spent in it, so that an app can stop at its own limits.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from doorward.core.caller import Caller
 from doorward.core.errors import UpstreamFailed
+from doorward.core.exchange import Gone
 
 Body = dict[str, Any]
 Event = dict[str, Any]
@@ -116,3 +118,7 @@ async def one_shot(ask: Ask, prompt: str, model: str, max_tokens: int, temperatu
 
 def _whole(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+AskOf = Callable[[Caller, str, str, Gone, bytes], Ask]
+"""(caller, request id, peer, gone, tags) -> the port to the model for one request."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from doorward.apps.apps import Apps
-from doorward.apps.ask import Ask
+from doorward.apps.ask import Ask, AskOf
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
 from doorward.apps.mcp import McpServer
@@ -18,7 +18,6 @@ from doorward.core.caller import Caller
 from doorward.core.clock import Clock
 from doorward.core.exchange import Gone
 from doorward.core.secret import Secret
-from doorward.edge.apps import AskOf
 from doorward.identity.credentials import Credentials
 from doorward.identity.custody import no_account
 from doorward.providers.route import TimeLimits

@@ -7,16 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
-import structlog
-
 from doorward.core.errors import DoorwardError, Unavailable
 from doorward.core.exchange import Gone, Header, Reply
 from doorward.edge.body import ClientLeft
+from doorward.telemetry.logs import named
 from doorward.wire import envelope
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-log = structlog.get_logger("doorward.call")
+log = named("doorward.call")
 
 
 class Answering:

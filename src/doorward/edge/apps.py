@@ -12,16 +12,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, FastAPI, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from doorward.apps.apps import Apps
-from doorward.apps.ask import Ask
+from doorward.apps.ask import AskOf
 from doorward.apps.routes.asking import SCOPE_KEY, Asking
 from doorward.apps.routes.declared import AppRoute
 from doorward.apps.routes.every import APPS, ONE_SHOT
-from doorward.core.caller import Caller
 from doorward.core.errors import InvalidApiKey
 from doorward.core.exchange import Gone, header
 from doorward.edge.control_plane.declare import Guarded, all_declared, declared
@@ -30,15 +28,13 @@ from doorward.edge.control_plane.parts import Parts
 from doorward.edge.origin import check_own
 from doorward.identity.site import Site
 from doorward.identity.vigil import Vigil
+from doorward.telemetry.logs import named
 from doorward.wire import envelope
 
-log = structlog.get_logger("doorward.apps")
+log = named("doorward.apps")
 
 PREFIX = "/apps"
 ROOTS = ("", "/api")
-
-AskOf = Callable[[Caller, str, str, Gone, bytes], Ask]
-"""(caller, request id, peer, gone, tags) -> the port to the model for one request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-import structlog
 
 from doorward.core.errors import DoorwardError, MethodNotAllowed, NotFound
 from doorward.core.exchange import Header
+from doorward.telemetry.logs import named
 from doorward.wire import envelope
 
 Check = Callable[[], Awaitable[None]]
 """Raises when what it checks is not well."""
 
-log = structlog.get_logger("doorward.probes")
+log = named("doorward.probes")
 
 
 class Probes:

@@ -15,11 +15,11 @@ class Root:
     """`doors`: (path prefix, ASGI app). A door may hold a path exactly or everything below it."""
 
     def __init__(self, doors: Sequence[tuple[str, ASGI]]) -> None:
-        self._doors = tuple(sorted(doors, key=lambda door: -len(door[0])))
+        self.doors = tuple(sorted(doors, key=lambda door: -len(door[0])))
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         path: str = scope["path"]
-        for prefix, app in self._doors:
+        for prefix, app in self.doors:
             if path.startswith(prefix):
                 await app(scope, receive, send)
                 return

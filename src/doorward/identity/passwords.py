@@ -11,13 +11,13 @@ import os
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from typing import TYPE_CHECKING, TypeVar
 
 from doorward.core.errors import Unavailable, Unprocessable
 from doorward.core.secret import Secret
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Passwords:
     """`time_cost`, `memory_kib`: argon2id's; the defaults take about 0.1 s and 64 MiB a check (RFC 9106, second choice)."""
 
     def __init__(self, *, workers: int | None = None, time_cost: int = 3, memory_kib: int = 65_536) -> None:
-        self._hasher = PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
+        self._costs = time_cost, memory_kib
         workers = workers or max(1, (os.cpu_count() or 2) // 2)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="argon2", initializer=_step_back)
         self._waiting = 0
@@ -43,7 +43,7 @@ class Passwords:
         """-> argon2's text, for the database. Raises `Unprocessable` for a password that will not do."""
         text = _normal(password)
         require_fit(password)
-        return await self._in_thread(lambda: self._hasher.hash(text))
+        return await self._in_thread(lambda: self._hasher().hash(text))
 
     async def matches(self, kept: str | None, password: Secret) -> bool:
         """`kept` is `None` for an unknown user or one without a password: the same work is done."""
@@ -53,11 +53,20 @@ class Passwords:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def _hasher(self) -> PasswordHasher:
+        from argon2 import PasswordHasher  # by need: many houses know no passwords
+
+        time_cost, memory_kib = self._costs
+        return PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
+
     def _verify(self, kept: str | None, text: bytes) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError
+
+        hasher = self._hasher()
         if kept is None:
-            self._decoy = self._decoy or self._hasher.hash(os.urandom(16))
+            self._decoy = self._decoy or hasher.hash(os.urandom(16))
         try:
-            return self._hasher.verify(kept or self._decoy or "", text) and kept is not None
+            return hasher.verify(kept or self._decoy or "", text) and kept is not None
         except (VerificationError, InvalidHashError):
             return False
 

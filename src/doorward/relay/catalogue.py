@@ -9,8 +9,6 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
-import structlog
-
 from doorward.core.errors import StoreError
 from doorward.providers.catalog import OPENAI, Catalog, Fallback
 from doorward.providers.provider import Provider
@@ -19,8 +17,9 @@ from doorward.store.call_limits import CallLimits
 from doorward.store.engine import Store
 from doorward.store.providers import Providers
 from doorward.store.routes import Aliases, Routes
+from doorward.telemetry.logs import named
 
-log = structlog.get_logger(__name__)
+log = named(__name__)
 
 
 class Catalogue:

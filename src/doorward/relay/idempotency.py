@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
 from doorward.core.errors import DoorwardError, KeyNotConfigured
 from doorward.core.secret import Secret
 from doorward.relay.recording import Recording, unpacked
 from doorward.store.engine import Store
 from doorward.store.idempotent_calls import Claim, IdempotentCalls
+from doorward.telemetry.logs import named
 from doorward.vault.vault import Vault
 
 KEEP_S = 86_400.0
 SWEEP_EVERY_S = 600.0
 
-log = structlog.get_logger(__name__)
+log = named(__name__)
 
 
 class Idempotency:

@@ -16,8 +16,6 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from weakref import WeakValueDictionary
 
-import structlog
-
 from doorward.core.caller import Caller
 from doorward.core.errors import Conflict, DoorwardError, IdempotencyMismatch, Unavailable
 from doorward.core.exchange import Exchange, Reply
@@ -25,13 +23,14 @@ from doorward.ledger.entry import Entry
 from doorward.relay.idempotency import Idempotency
 from doorward.relay.recording import LARGEST_BYTES, recorded
 from doorward.relay.shared_call import Follower, SharedCall
+from doorward.telemetry.logs import named
 from doorward.wire import envelope
 
 _TRY_ANEW = frozenset({401, 408, 409, 429})
 """Refusals that another time may not meet: they are not kept for an `Idempotency-Key`."""
 TOO_LARGE = f"The answer to this Idempotency-Key was over {LARGEST_BYTES >> 20} MiB, so it was not kept. Use a new key."
 
-log = structlog.get_logger(__name__)
+log = named(__name__)
 
 
 class SharedCalls:

@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Unpack
 
-import structlog
 from sqlalchemy.exc import DBAPIError
 
 from doorward.apps.apps import Apps
+from doorward.apps.ask import AskOf
 from doorward.assembly.apps import open_apps
 from doorward.assembly.ground import lay
 from doorward.assembly.running import Running
@@ -23,15 +23,15 @@ from doorward.assembly.traffic import open_road
 from doorward.audit.chain import Audit
 from doorward.core.clock import SystemClock
 from doorward.core.errors import DoorwardError, StoreError, Unavailable
-from doorward.edge.apps import AskOf
 from doorward.edge.protocol_ids import new_request_id
 from doorward.edge.slot import Slot
 from doorward.identity.credentials import Credentials
 from doorward.identity.custody import Custody, require_startable
 from doorward.routers.options import Options, settings_of
+from doorward.telemetry.logs import named
 from doorward.vault.no_dumps import forbid_dumps
 
-log = structlog.get_logger("doorward.routers")
+log = named("doorward.routers")
 
 _OWN_DATABASE = (
     "Give Doorward a database of its own, or on PostgreSQL a user whose search_path is a schema of its own: "

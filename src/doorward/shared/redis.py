@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
@@ -17,8 +16,9 @@ from redis.exceptions import RedisError
 from doorward.core.clock import Clock
 from doorward.shared.counters import Counters, Level, Limit, Taken, Want
 from doorward.shared.memory import MemoryCounters
+from doorward.telemetry.logs import named
 
-log = structlog.get_logger(__name__)
+log = named(__name__)
 
 
 def connect(url: str, timeout_s: float = 0.5) -> Redis:

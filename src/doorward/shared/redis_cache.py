@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from doorward.core.clock import Clock
 from doorward.shared.cache import Cache
+from doorward.telemetry.logs import named
 
-log = structlog.get_logger(__name__)
+log = named(__name__)
 EPOCH_TTL_S = 7 * 86_400
 """Longer than any entry lives: an epoch that is forgotten starts again at 0, and must find nothing there."""
 

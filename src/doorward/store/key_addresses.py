@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store.engine import Store
+from doorward.store.insert import insert
 from doorward.store.tables.doors import client_keys
 from doorward.store.tables.identity import key_addresses
 
@@ -17,10 +17,9 @@ class KeyAddresses:
 
     async def saw(self, public_id: str, address: str) -> bool:
         """Remember; `True`: the address is new for a key that was used elsewhere before."""
-        insert = postgresql.insert if self._store.dialect == "postgresql" else sqlite.insert
         async with self._store.writing() as connection:
             now = await self._store.now_s(connection)
-            row = insert(key_addresses).values(public_id=public_id, address=address, first_seen_at=now)
+            row = insert(self._store.dialect, key_addresses).values(public_id=public_id, address=address, first_seen_at=now)
             if (await connection.execute(row.on_conflict_do_nothing())).rowcount != 1:
                 return False
             others = select(func.count()).where(key_addresses.c.public_id == public_id)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from doorward.store.engine import Store
+from doorward.store.insert import insert
 from doorward.store.tables.identity import sign_in_tries
 
 FORGET_S = 86_400.0
@@ -28,12 +28,11 @@ class SignInTries:
     async def begin(self, allowed: Mapping[str, int]) -> float:
         """Count one try for every name in `allowed` -> seconds to wait first; 0.0: go on (and it is counted)."""
         table = sign_in_tries
-        insert = postgresql.insert if self._store.dialect == "postgresql" else sqlite.insert
         async with self._store.writing() as connection:
             now = await self._store.now_s(connection)
             await connection.execute(delete(table).where(table.c.last_at < now - FORGET_S))
             for who in sorted(allowed):  # in one order, so that two of these never wait for each other
-                start = insert(table).values(who=who, failures=0, last_at=now, blocked_until=0.0)
+                start = insert(self._store.dialect, table).values(who=who, failures=0, last_at=now, blocked_until=0.0)
                 await connection.execute(start.on_conflict_do_nothing())
             rows = (await connection.execute(select(table).where(table.c.who.in_(allowed)).with_for_update())).all()
             blocked_s = max((row.blocked_until - now for row in rows), default=0.0)

@@ -11,18 +11,18 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from doorward.core.errors import BadRequest, BodyTooLarge, DoorwardError, MethodNotAllowed, NotFound, TooSlow, Unprocessable
+from doorward.telemetry.logs import named
 from doorward.wire import envelope
 
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
-log = structlog.get_logger("doorward.control_plane")
+log = named("doorward.control_plane")
 
 
 class ControlPlane(FastAPI):
