@@ -84,8 +84,8 @@ function Viewport(): ReactNode {
           </div>
         )}
         {history > 0 && <History count={history} scroller={scroller} />}
-        {said.slice(history).map((one, at) => (
-          <ThreadPrimitive.MessageByIndex key={one.key} index={history + at} components={COMPONENTS} />
+        {said.slice(history).map((one) => (
+          <ThreadPrimitive.Unstable_MessageById key={one.key} messageId={one.key} components={COMPONENTS} />
         ))}
         <div ref={end} className="h-6" />
       </ThreadPrimitive.Viewport>
@@ -117,7 +117,7 @@ function History({ count, scroller }: { count: number; scroller: React.RefObject
           className="absolute inset-x-0 top-0"
           style={{ transform: `translateY(${item.start - virtual.options.scrollMargin}px)` }}
         >
-          <ThreadPrimitive.MessageByIndex index={item.index} components={COMPONENTS} />
+          <ThreadPrimitive.Unstable_MessageById messageId={String(item.key)} components={COMPONENTS} />
         </div>
       ))}
     </div>

@@ -1,9 +1,10 @@
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect } from "react";
 import { ButtonLink } from "@/parts/Button";
 import { ErrorPanel } from "@/parts/ErrorPanel";
 
 /** A page that broke: its error, and a way on. */
 export function Whole({ error }: { error: unknown }): ReactNode {
+  useEffect(() => console.error(error), [error]); // for whoever mends it; nothing is sent anywhere
   return (
     <div className="mx-auto flex max-w-md flex-col gap-4 p-8">
       <ErrorPanel error={error} retry={() => location.reload()} />
