@@ -43,13 +43,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Everything known before the model is asked. `is_new`: nothing of the conversation is stored yet."""
+    """Everything known before the model is asked; nothing of it is stored yet."""
 
     conversation: Conversation
     question: Message
     answer_id: str
     body: Body
-    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class Chat:
         turns.append(Turn(_sent(question), question.tokens))
         messages = fitting(conversation.system, turns, conversation.model, self._defaults.history_tokens)
         body = chat_body(conversation.model, messages, self._defaults.max_tokens, self._defaults.temperature)
-        return Ready(conversation, question, _new_id("msg"), body, known is None)
+        return Ready(conversation, question, _new_id("msg"), body)
 
     async def find(self, conversation_id: str, owner: str) -> Conversation:
         found = await self._conversations.find(conversation_id, owner)
