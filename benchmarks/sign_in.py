@@ -35,7 +35,7 @@ async def calls(client: httpx2.AsyncClient, until_s: float) -> list[float]:
 
 
 async def storm(door: Served, until_s: float) -> dict[int, int]:
-    """Sign-ins at a steady rate, each with the full work of a wrong password -> how many of each status."""
+    """Sign-ins at a steady rate, each with the full work of a wrong password -> how many of each status; 0: still in the queue."""
     told: dict[int, int] = {}
 
     async def one(browser: httpx2.AsyncClient, number: int) -> None:
@@ -52,7 +52,9 @@ async def storm(door: Served, until_s: float) -> dict[int, int]:
             trying.add(asyncio.create_task(one(browser, number)))
             number += 1
             await asyncio.sleep(1 / SIGN_INS_PER_S)
-        for task in trying:
+        _, waiting = await asyncio.wait(trying, timeout=3)
+        told[0] = len(waiting)
+        for task in waiting:
             task.cancel()
         await asyncio.gather(*trying, return_exceptions=True)
     return told

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pydantic
 import pytest
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from tests.laws.inventory import Route, routes
 from tests.laws.people import town
@@ -20,6 +21,8 @@ import doorward
 from doorward.core.secret import Secret
 from doorward.edge.control_plane.declare import declared, router
 from doorward.edge.control_plane.fields import SecretIn
+from doorward.routers import apps as mounted_apps
+from doorward.routers import openai_admin, openai_anonymous, openai_per_user
 
 SUSPECT = re.compile(
     r"secret|password|api_?key|auth_data|token$|credential|cipher|envelope|digest|^key$|_key$|masked|last_?4|hint", re.I
@@ -109,6 +112,27 @@ async def test_no_answer_of_any_route_can_hold_one(tmp_path: Path, custody: str)
             for status, answer in said.get("responses", {}).items():
                 leaked = sorted(_written_only(answer, document))
                 assert leaked == [], (path, method, status, leaked)
+
+
+def someone() -> str:
+    return "ann"
+
+
+def test_routers_for_other_apps_hold_none_either() -> None:
+    """Everything that an app of somebody else's mounts, before any server runs."""
+    mounted = (
+        openai_per_user(current_user=someone, spend_cap_usd=1),
+        openai_admin(current_user=someone, is_admin=bool, spend_cap_usd=1),
+        openai_anonymous(spend_cap_usd=1),
+        mounted_apps(current_user=someone, spend_cap_usd=1),
+    )
+    found = [route for router_ in mounted for route in router_.routes if isinstance(route, APIRoute)]
+    assert len(found) > 20, "the walk found too little to mean anything"
+    models = [(route.path, route.response_model) for route in found if route.response_model is not None]
+    assert [fault for path, model in models for fault in faults(path, model)] == []
+    keys = [route for route in found if route.path.endswith("openai-key") and "GET" in route.methods]
+    # without a model: another mode's endpoint, which is a 404
+    assert {route.response_model.__name__ for route in keys if route.response_model is not None} == {"Configured"}
 
 
 def _is_bare(route: Route) -> bool:
