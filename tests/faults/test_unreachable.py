@@ -38,7 +38,7 @@ async def test_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind
         assert CANARY not in caller.raw
         assert bad.calls == 0
     outcome = "whole answer" if fallback else "error upstream_failed"
-    record(Row(kind, False, 1, outcome, f"0 + {int(fallback)}"))
+    record(Row(f"{kind}{', with a fallback' if fallback else ', alone'}", False, 1, outcome, f"0 + {int(fallback)}"))
 
 
 async def prepare(on: Stage, bad: ScriptedUpstream, kind: str) -> None:
