@@ -5,10 +5,12 @@ Everything comes from tallies, so that it costs the same with a thousand calls a
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from doorward.ledger.reports import NO_KEY, NO_USER, Period
 from doorward.store.engine import Store
@@ -111,12 +113,13 @@ class Overviews:
         """`""` = every key, every model."""
         starts = steps(over)
         span = Range(starts[0], over.to_s, key_id, model)
+        step_s = math.gcd(*(after - start for start, after in pairwise(starts))) or BUCKET_S
         before = Range(starts[0] - (over.to_s - starts[0]), starts[0], key_id, model)
         tallies = self._tallies
         # one after the other: eight short reads, and no page of one viewer takes all of the database's readers
-        spent = await tallies.series("model", span, *MEASURES)
-        first_bytes = await tallies.series("first_byte", span, "calls")
-        failed = await tallies.series("error", span, "calls")
+        spent = await tallies.series("model", span, step_s, *MEASURES)
+        first_bytes = await tallies.series("first_byte", span, step_s, "calls")
+        failed = await tallies.series("error", span, step_s, "calls")
         refused = await tallies.refusals(span)
         keys = await tallies.sums("key", span)
         users = await tallies.sums("user", span) if not key_id else {}

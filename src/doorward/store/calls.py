@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store import rollups, tallies
@@ -94,25 +94,33 @@ class Calls:
 
     async def page(self, wanted: Filter, limit: int, after: tuple[float, str] | None = None) -> list[CallRow]:
         """Newest first; `after` is (started_at, id) of the last row of the page before."""
-        statement = _filtered(wanted)
+        older = None
         if after is not None:
             started_at, call_id = after
-            statement = statement.where(
-                or_(calls.c.started_at < started_at, and_(calls.c.started_at == started_at, calls.c.id < call_id))
-            )
-        statement = statement.order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit)
-        async with self._store.reading() as connection:
-            return [CallRow(*row) for row in await connection.execute(statement)]
+            older = or_(calls.c.started_at < started_at, and_(calls.c.started_at == started_at, calls.c.id < call_id))
+        return await self._sorted(wanted, limit, older, newest_first=True)
 
     async def newer(self, wanted: Filter, limit: int, before: tuple[float, str]) -> list[CallRow]:
         """The oldest first of what is newer than (started_at, id) of the first row of a page."""
         started_at, call_id = before
-        statement = _filtered(wanted).where(
-            or_(calls.c.started_at > started_at, and_(calls.c.started_at == started_at, calls.c.id > call_id))
-        )
+        newer = or_(calls.c.started_at > started_at, and_(calls.c.started_at == started_at, calls.c.id > call_id))
+        return await self._sorted(wanted, limit, newer, newest_first=False)
+
+    async def _sorted(self, wanted: Filter, limit: int, place: ColumnElement[bool] | None, *, newest_first: bool) -> list[CallRow]:
+        """By (started_at, id). A model is looked for twice, as what answered and as what was asked: each by an index of its own."""
+        ways = [_filtered(wanted)]
+        if wanted.model is not None:
+            others = _filtered(replace(wanted, model=None))
+            asked = others.where(calls.c.model_asked == wanted.model, text(tables.RENAMED))
+            ways = [others.where(calls.c.model_served == wanted.model), asked]
+        order = (calls.c.started_at.desc(), calls.c.id.desc()) if newest_first else (calls.c.started_at, calls.c.id)
+        rows: list[CallRow] = []
         async with self._store.reading() as connection:
-            rows = await connection.execute(statement.order_by(calls.c.started_at, calls.c.id).limit(limit))
-            return [CallRow(*row) for row in rows]
+            for statement in ways:
+                placed = statement if place is None else statement.where(place)
+                rows += [CallRow(*row) for row in await connection.execute(placed.order_by(*order).limit(limit))]
+        rows.sort(key=lambda row: (row.started_at, row.id), reverse=newest_first)
+        return rows[:limit]
 
     async def settled_since(self, settled_at: float, wanted: Filter, limit: int) -> list[CallRow]:
         """Calls settled at or after a moment, oldest first: for following them live."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, text
 
 from doorward.store.tables.columns import metadata
+
+RENAMED = "coalesce(model_served, '') <> model_asked"
+"""Another model answered than was asked for, or none did."""
 
 calls = Table(
     "calls",
@@ -45,8 +48,28 @@ calls = Table(
     Index(None, "started_at", "id"),
     Index(None, "owner", "started_at", "id"),
     Index(None, "key_id", "started_at", "id"),
+    Index(None, "account_id", "started_at", "id"),
+    Index(None, "model_served", "started_at", "id"),
     Index(None, "id"),
     Index(None, "settled_at"),
+)
+
+# Few calls are renamed or fail: their indices cost the others nothing.
+Index(
+    "ix_calls_renamed",
+    calls.c.model_asked,
+    calls.c.started_at,
+    calls.c.id,
+    sqlite_where=text(RENAMED),
+    postgresql_where=text(RENAMED),
+)
+Index(
+    "ix_calls_errors",
+    calls.c.error_code,
+    calls.c.started_at,
+    calls.c.id,
+    sqlite_where=calls.c.error_code.is_not(None),
+    postgresql_where=calls.c.error_code.is_not(None),
 )
 
 attempts = Table(

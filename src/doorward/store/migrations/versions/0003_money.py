@@ -54,6 +54,12 @@ def _book() -> None:
     op.create_index(op.f("ix_calls_started_at_id"), "calls", ["started_at", "id"])
     op.create_index(op.f("ix_calls_owner_started_at_id"), "calls", ["owner", "started_at", "id"])
     op.create_index(op.f("ix_calls_key_id_started_at_id"), "calls", ["key_id", "started_at", "id"])
+    op.create_index(op.f("ix_calls_account_id_started_at_id"), "calls", ["account_id", "started_at", "id"])
+    op.create_index(op.f("ix_calls_model_served_started_at_id"), "calls", ["model_served", "started_at", "id"])
+    renamed, failed = sa.text("coalesce(model_served, '') <> model_asked"), sa.text("error_code IS NOT NULL")
+    asked, errors = ["model_asked", "started_at", "id"], ["error_code", "started_at", "id"]
+    op.create_index("ix_calls_renamed", "calls", asked, sqlite_where=renamed, postgresql_where=renamed)
+    op.create_index("ix_calls_errors", "calls", errors, sqlite_where=failed, postgresql_where=failed)
     op.create_index(op.f("ix_calls_id"), "calls", ["id"])
     op.create_index(op.f("ix_calls_settled_at"), "calls", ["settled_at"])
     op.create_table(
