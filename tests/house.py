@@ -14,6 +14,7 @@ from sqlalchemy import text
 from doorward.app import App
 from doorward.core.caller import OPERATOR
 from doorward.core.client_key import make
+from doorward.core.clock import SystemClock
 from doorward.core.secret import Secret
 from doorward.edge.custodian import Custodian
 from doorward.edge.protocol_head import Limits
@@ -98,9 +99,12 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(tmp_path: Path, *, limits: Limits | None = None, **changes: Any) -> AsyncIterator[House]:
+async def house(
+    tmp_path: Path, *, limits: Limits | None = None, clock: SystemClock | None = None, **changes: Any
+) -> AsyncIterator[House]:
     settings = settings_of(tmp_path, **changes)
     app = App(settings)
+    app.clock = clock or app.clock
     await app.start()
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

@@ -28,11 +28,15 @@ class Said:
     """`ok`, the error's code, `told` (a stream's error event), `lost` (no answer, or a part of one), `refused` (no connection)."""
     took_s: float
     streamed: bool = False
+    why: str = ""
+    """Of a lost call: what the client met, and how many bytes it had by then."""
+    ended_s: float = 0.0
+    """Monotonic."""
 
 
 async def ask(client: httpx2.AsyncClient, call_id: str, *, streamed: bool = False, **changes: Any) -> Said:
     began = time.monotonic()
-    status, text = None, b""
+    status, text, why = None, b"", ""
     try:
         async with client.stream(
             "POST", PATH, json={**ASK, "stream": streamed, **changes}, headers={"x-request-id": call_id}
@@ -43,9 +47,10 @@ async def ask(client: httpx2.AsyncClient, call_id: str, *, streamed: bool = Fals
             code = _code(status, text, streamed)
     except httpx2.ConnectError:
         code = "refused"
-    except httpx2.HTTPError:
-        code = "lost"
-    return Said(call_id, status, code, time.monotonic() - began, streamed)
+    except httpx2.HTTPError as cause:
+        code, why = "lost", f"{type(cause).__name__} after {len(text)} bytes"
+    ended_s = time.monotonic()
+    return Said(call_id, status, code, ended_s - began, streamed, why, ended_s)
 
 
 def _code(status: int, text: bytes, streamed: bool) -> str:
@@ -105,8 +110,8 @@ class Load:
         return Counter(said.code for said in self.said)
 
     @property
-    def lost(self) -> list[str]:
-        return [said.id for said in self.said if said.code == "lost"]
+    def lost(self) -> list[Said]:
+        return [said for said in self.said if said.code == "lost"]
 
     @property
     def slowest_s(self) -> float:

@@ -91,11 +91,14 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server stops: what is open is answered and then closed. Idle connections: `close_if_idle`."""
         self._stopping = True
-        if self.cycle is not None and not self.cycle.response_complete:
+        # A head that has gone out promised to keep the connection: its client may send the next request the moment
+        # the answer ends. That one is answered too, with `connection: close`.
+        if self.cycle is not None and not self.cycle.response_started:
             self.cycle.keep_alive = False
 
-    def close_if_idle(self) -> None:
-        if self._running is None and self._state == BETWEEN:
+    def close_if_idle(self, for_s: float = 0.0) -> None:
+        """Close if nothing was asked for so many seconds."""
+        if self._running is None and self._state == BETWEEN and self.loop.time() - self._since_s >= for_s:
             self.transport.close()
 
     # Answers and refusals

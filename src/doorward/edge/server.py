@@ -31,7 +31,7 @@ __all__ = ["CannotListen", "Limits", "PortInUse", "run", "serve"]
 _log = logging.getLogger("doorward.edge")
 
 IDLE_GRACE_S = 1.0
-"""How long idle connections outlive the listening socket."""
+"""How long idle connections outlive the listening socket, and an answer whose head promised to keep them."""
 CANCEL_GRACE_S = 5.0
 """How long cancelled calls may take to tell their clients and settle."""
 FLUSH_GRACE_S = 1.0
@@ -195,10 +195,11 @@ class _Server(uvicorn.Server):
             connection.shutdown()
         loop = asyncio.get_running_loop()
         started_s = loop.time()
+        grace_s = min(IDLE_GRACE_S, self._drain_s / 2)
         while connections and not self.force_exit and loop.time() - started_s < self._drain_s:
-            if loop.time() - started_s >= min(IDLE_GRACE_S, self._drain_s / 2):
+            if loop.time() - started_s >= grace_s:
                 for connection in list(connections):
-                    connection.close_if_idle()
+                    connection.close_if_idle(grace_s)
             await asyncio.sleep(0.05)
         await self._cancel_open()
         await self._close_all(connections)
