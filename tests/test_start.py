@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ uvloop.run(main())
 
 def started(data_dir: Path) -> tuple[float, float, list[str]]:
     """-> MB resident, CPU seconds from the first line to a start, modules."""
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(data_dir.parent)}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(data_dir.parent), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(data_dir)], capture_output=True, text=True, check=True, env=environment, timeout=50
     )

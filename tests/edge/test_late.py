@@ -33,10 +33,11 @@ async def test_it_is_built_once_and_everybody_waits_for_it_but_the_loop() -> Non
         heard.append(message)
 
     first = [asyncio.create_task(late({"path": f"/late/{number}"}, None, send)) for number in range(3)]
+    await asyncio.sleep(0.02)
+    first[0].cancel()  # a client that leaves
     while not built:
         await asyncio.sleep(0.005)
         turns += 1
-    first[0].cancel()  # a client that leaves
     await asyncio.wait(first)
     await late({"path": "/late/again"}, None, send)
     assert len(built) == 1
