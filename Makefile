@@ -63,7 +63,7 @@ check: .venv/dev.stamp ## Format, lint, types, floors
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timing > .venv/floors.txt || { cat .venv/floors.txt; exit 1; }
+	@$(BIN)/lint-imports > .venv/floors.txt || { cat .venv/floors.txt; exit 1; }
 	@echo "check: format, lint, types and floors are clean"
 
 format: .venv/dev.stamp ## Write the format
