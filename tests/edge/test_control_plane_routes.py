@@ -127,7 +127,7 @@ def test_the_document_describes_every_route() -> None:
     app.router.routes.extend(ROUTES)
     document = app.openapi()
     described = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
-    there = {(route.path, method) for route in ROUTES if route.include_in_schema for method in route.methods}
+    there = {(route.path.replace(":path}", "}"), method) for route in ROUTES if route.include_in_schema for method in route.methods}
     assert there <= described
     assert "HTTPValidationError" not in document["components"]["schemas"]
     account = document["paths"]["/api/v1/accounts"]["post"]
