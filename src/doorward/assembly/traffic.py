@@ -134,7 +134,15 @@ async def open_road(settings: Settings, clock: Clock, start_id: str, ground: Gro
     adapters.start()
     running.keep(adapters.run(), "adapters")
     proxy = Proxy(
-        ground.transport, ledger, limits, budgets, meter, clock, allow_private=private, retry_wait_s=settings.retry_wait_s
+        ground.transport,
+        admission,
+        ledger,
+        limits,
+        budgets,
+        meter,
+        clock,
+        allow_private=private,
+        retry_wait_s=settings.retry_wait_s,
     )
     gauges.ledger, gauges.budgets, gauges.health = ledger, budgets, health
     await open_metrics_port(settings, telemetry, running)

@@ -23,6 +23,7 @@ from doorward.ledger.budgets import Budgets
 from doorward.ledger.entry import Attempt, AttemptState, Entry
 from doorward.ledger.ledger import Ledger
 from doorward.providers.route import Plan, Route, TimeLimits
+from doorward.relay.admission import Admission
 from doorward.relay.limits import Limits
 from doorward.relay.meter import Meter
 from doorward.relay.metering import Metering
@@ -51,6 +52,7 @@ class Proxy:
     def __init__(
         self,
         transport: Transport,
+        admission: Admission,
         ledger: Ledger,
         limits: Limits,
         budgets: Budgets,
@@ -61,6 +63,7 @@ class Proxy:
         retry_wait_s: float = 20.0,
     ) -> None:
         self._transport = transport
+        self._admission = admission
         self._ledger = ledger
         self._limits = limits
         self._budgets = budgets
@@ -74,7 +77,8 @@ class Proxy:
     async def open(self, call: Call, caller: Caller) -> AsyncIterator[Reply]:
         """The reply must be read inside the block; leaving drops what was not."""
         exchange, metering = call.exchange, call.metering
-        async with self._ledger.entry(caller, exchange, metering.endpoint) as entry:
+        admitted = self._admission.place(caller.owner)
+        async with admitted, self._ledger.entry(caller, exchange, metering.endpoint) as entry:
             entry.note("adapter", name=call.adapter.name, method=exchange.method, api=metering.api_path)
             async with self._limits.slot(caller, exchange, entry) as slot:
                 route = entry.route = _route(call)
