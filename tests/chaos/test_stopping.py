@@ -124,7 +124,7 @@ async def test_a_rolling_restart_loses_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{data_dir}/doorward.db"
     async with ScriptedUpstream(script) as up, Balancer() as balancer:
         key = await furnish(url, up.base_url)
-        pair = [Gateway(data_dir, {"DOORWARD_DRAIN_S": "4"}) for _ in range(2)]
+        pair = [Gateway(data_dir, {"DOORWARD_DRAIN_S": "15"}) for _ in range(2)]
         async with gateways(*pair):
             balancer.ports = [port_of(gateway) for gateway in pair]
             async with Load(balancer.url, key, "roll", lanes=8, streamed=0.3, pause_s=0.01) as load:
