@@ -50,7 +50,7 @@ class Gate:
     async def rows(self, calls: int = 1) -> list[Any]:
         """The newest rows of the book, once there are so many."""
         for _ in range(200):
-            async with self.house.app.store.reading() as connection:
+            async with self.house.app.ground.store.reading() as connection:
                 found = (await connection.exec_driver_sql("SELECT * FROM calls ORDER BY settled_at")).mappings().all()
             if len(found) >= calls:
                 return list(found)
@@ -160,7 +160,7 @@ async def test_who_may_use_it_is_said_by_the_key_and_by_the_adapter(tmp_path: Pa
         assert (await door.client.get("/api/x", headers={"authorization": f"Bearer {others}"})).status_code == 404
         assert (await door.client.get("/api/x", headers={"authorization": f"Bearer {wide}"})).status_code == 200
         door.file.write_text(document("api", up.base_url, f"keys: [{public_id}]") + document("boss", up.base_url, "roles: [admin]"))
-        await until(lambda: door.house.app.adapters.find("boss") is not None)
+        await until(lambda: door.house.app.traffic.adapters.find("boss") is not None)
         assert (await door.client.get("/api/x")).status_code == 404
         assert (await door.client.get("/api/x", headers={"authorization": f"Bearer {wide}"})).status_code == 200
         assert (await door.client.get("/boss/x")).status_code == 404
