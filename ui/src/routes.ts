@@ -1,6 +1,6 @@
 /** Every page: its address, and the file it is loaded from. `/admin` and what belongs to it stand in console/routes.ts. */
 
-import { createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { createRoute, createRouter, lazyRouteComponent, redirect, stringifySearchWith } from "@tanstack/react-router";
 import { consoleRoutes } from "./console/routes";
 import { NotFound, Whole } from "./shell/Whole";
 import { root, shell } from "./shell/frames";
@@ -90,7 +90,8 @@ const tree = root.addChildren([
   shell.addChildren([talk.addChildren([chat, conversation]), settings.addChildren([settingsIndex, openai, security, look]), keys, ...consoleRoutes]),
 ]);
 
-export const router = createRouter({ routeTree: tree, defaultNotFoundComponent: NotFound, defaultErrorComponent: Whole, scrollRestoration: true });
+// text stays text in an address: `from=1795046400`, not `from="1795046400"`; pages read what they know of it as text again
+export const router = createRouter({ routeTree: tree, stringifySearch: stringifySearchWith(JSON.stringify), defaultNotFoundComponent: NotFound, defaultErrorComponent: Whole, scrollRestoration: true });
 
 declare module "@tanstack/react-router" {
   interface Register {

@@ -80,7 +80,11 @@ function BudgetRow({ budget, change }: { budget: Budget; change: () => void }): 
   const state = stateOf(budget);
   const [kind, id] = [budget.subject.split(":")[0], budget.subject.split(":")[1]];
   return (
-    <li className="grid grid-cols-[minmax(0,1fr)_minmax(0,2fr)_13rem] items-center gap-x-6 gap-y-2 p-4 max-wide:grid-cols-1" data-row="" tabIndex={0} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && change()}>
+    <li className="grid grid-cols-[minmax(0,1fr)_minmax(0,2fr)_13rem] items-center gap-x-6 gap-y-2 p-4 max-wide:grid-cols-1" data-row="" tabIndex={0} onKeyDown={(event) => {
+        if (event.key !== "Enter" || event.target !== event.currentTarget) return;
+        event.preventDefault();
+        change();
+      }}>
       <div className="min-w-0">
         <p className="flex items-center gap-2">
           <span className="truncate font-medium">{budget.subject === "all" ? "Everything together" : budget.label}</span>

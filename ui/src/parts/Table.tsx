@@ -80,7 +80,9 @@ function opens<Row>(open: ((row: Row) => void) | undefined, row: Row): object {
     tabIndex: 0,
     onClick: () => open(row),
     onKeyDown: (event: React.KeyboardEvent) => {
-      if (event.key === "Enter" && event.target === event.currentTarget) open(row);
+      if (event.key !== "Enter" || event.target !== event.currentTarget) return;
+      event.preventDefault(); // else the same Enter presses the first button of what opens
+      open(row);
     },
   };
 }
