@@ -62,6 +62,12 @@ class Stage:
         await self.page.get_by_role("button", name="Sign in", exact=True).click()
         await self.page.wait_for_url(self.url + "/")
 
+    async def store_key(self) -> None:
+        """The signed-in user's own."""
+        path, own = "/api/v1/me/openai-key", {"origin": self.url}
+        answer = await self.context.request.put(self.url + path, data={"key": CANARY}, headers=own)
+        assert answer.status == 204
+
     async def check(self, name: str) -> None:
         """No serious finding of axe's, and a picture at both widths in both themes."""
         await self.axe(name)

@@ -19,8 +19,7 @@ pytestmark = pytest.mark.chromium
 async def with_key(s: Stage) -> None:
     """A signed-in user with a key of their own, in a new chat."""
     await s.sign_in(role="user")
-    answer = await s.context.request.put(s.url + "/api/v1/me/openai-key", data={"key": CANARY}, headers={"origin": s.url})
-    assert answer.status == 204
+    await s.store_key()
     await s.page.goto(s.url)
     await expect(s.page.get_by_role("heading", name="What would you like to know?")).to_be_visible()
 
@@ -28,10 +27,6 @@ async def with_key(s: Stage) -> None:
 async def ask(s: Stage, text: str) -> None:
     await s.page.get_by_label("Message").fill(text)
     await s.page.keyboard.press("Enter")
-
-
-def last(s: Stage, name: str = "gpt-4o-mini") -> object:
-    return s.page.get_by_role("article").last
 
 
 async def test_an_answer_is_drawn_priced_kept_and_found_again(tmp_path: Path) -> None:
@@ -126,22 +121,16 @@ async def test_edit_and_retry_make_siblings(tmp_path: Path) -> None:
             await s.axe("chat-siblings")
 
 
+LARGER = ("This conversation is longer than the model can read.", "Use a larger model")
 REFUSALS = [
-    (
-        error_answer(429, "insufficient_quota", "You exceeded your quota."),
-        "The OpenAI account is out of credit. Nothing was charged.",
-        "Why?",
-    ),
-    (error_answer(429, "rate_limit_exceeded", "Slow down.", {"retry-after": "30"}), "OpenAI asks to wait 30 s.", "Retry in"),
-    (
-        error_answer(400, "context_length_exceeded", "Too long."),
-        "This conversation is longer than the model can read.",
-        "Use a larger model",
-    ),
-    (error_answer(400, "content_policy_violation", "No."), "OpenAI declined this request.", "Edit"),
     (error_answer(401, "invalid_api_key", "Incorrect."), "OpenAI refused the stored key.", "Replace key"),
-    (chat_stream(["Half ", "a "], done=False, usage=False), "Cut off by the provider", "Retry"),
+    (error_answer(400, "context_length_exceeded", "Too long."), *LARGER),
+    (error_answer(400, "content_policy_violation", "No."), "OpenAI declined this request.", "Edit"),
+    (chat_stream(["Half a line. "] * 40).cut(3000), "Cut off by the provider", "Retry"),
+    (error_answer(429, "rate_limit_exceeded", "Slow down.", {"retry-after": "30"}), "OpenAI asks to wait 30 s.", "Retry in"),
+    (error_answer(429, "insufficient_quota", "No."), "The OpenAI account is out of credit. Nothing was charged.", "Why?"),
 ]
+"""In this order: a refused key is set again, and a 429 rests its model, then its account."""
 
 
 async def test_what_goes_wrong_is_said_in_place_with_one_way_on(tmp_path: Path) -> None:
@@ -152,12 +141,19 @@ async def test_what_goes_wrong_is_said_in_place_with_one_way_on(tmp_path: Path) 
             await with_key(s)
             for number, (_, text, button) in enumerate(REFUSALS):
                 await page.goto(s.url)
+                if text.startswith("The OpenAI account"):
+                    await page.get_by_role("button", name="Model: gpt-4o-mini").click()
+                    await page.get_by_label("Search models").fill("openai gpt-4o")
+                    await s.axe("models")
+                    await page.get_by_role("option", name="gpt-4o", exact=True).click()
                 await ask(s, f"question {number}")
                 bubble = page.get_by_role("alert")
                 await expect(bubble).to_contain_text(text)
                 await expect(bubble.get_by_role("button", name=button)).to_be_visible()
-                await expect(page.get_by_text(f"question {number}")).to_be_visible()
-                if number == 1:
+                await expect(page.get_by_text(f"question {number}").first).to_be_visible()
+                if button == "Replace key":
+                    await s.store_key()
+                if button == "Retry in":
                     await expect(bubble.get_by_role("button", name=button)).to_be_disabled()
                     await s.check("chat-error")
 

@@ -1,7 +1,7 @@
 import { AssistantRuntimeProvider, MessagePrimitive, type ThreadMessageLike, ThreadPrimitive, useAuiState, useExternalStoreRuntime } from "@assistant-ui/react";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
-import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Button, IconButton } from "@/parts/Button";
 import { ErrorPanel } from "@/parts/ErrorPanel";
 import { Skeleton } from "@/parts/Skeleton";
@@ -58,14 +58,24 @@ function MessageView(): ReactNode {
 
 function Viewport(): ReactNode {
   const chat = useChat();
-  const { said, hasOlder, isLoading, loadError } = useView();
-  const scroller = useRef<HTMLDivElement>(null);
+  const { said, hasOlder, isLoading, isRunning, loadError } = useView();
+  // An element in the state, not a ref: children look at it before the ref of this drawing is set.
+  const [scroller, setScroller] = useState<HTMLDivElement | null>(null);
+  const keep = useCallback((element: HTMLDivElement | null): void => {
+    if (element) setScroller(element);
+  }, []);
   const end = useRef<HTMLDivElement>(null);
   const lastTurn = said.findLastIndex((one) => one.role === "user");
   const history = Math.max(0, lastTurn);
+  useStartAtEnd(said.length > 0 && !isRunning, scroller);
   return (
     <>
-      <ThreadPrimitive.Viewport ref={scroller} turnAnchor="top" autoScroll={false} className="thread min-h-0 flex-1 overflow-y-auto" data-testid="thread">
+      <ThreadPrimitive.Viewport ref={keep} turnAnchor="top"
+        autoScroll={false}
+        scrollToBottomOnRunStart={false}
+        scrollToBottomOnInitialize={false}
+        scrollToBottomOnThreadSwitch={false}
+        className="thread min-h-0 flex-1 overflow-y-auto" data-testid="thread">
         {loadError !== null && said.length === 0 && (
           <div className="mx-auto max-w-[720px] p-4">
             <ErrorPanel error={loadError} retry={() => void chat.load()} />
@@ -94,12 +104,12 @@ function Viewport(): ReactNode {
   );
 }
 
-function History({ count, scroller }: { count: number; scroller: React.RefObject<HTMLDivElement | null> }): ReactNode {
+function History({ count, scroller }: { count: number; scroller: HTMLDivElement | null }): ReactNode {
   const { said } = useView();
   const list = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count,
-    getScrollElement: () => scroller.current,
+    getScrollElement: () => scroller,
     estimateSize: () => 140,
     getItemKey: (index) => said[index]?.key ?? index,
     overscan: 6,
@@ -124,24 +134,40 @@ function History({ count, scroller }: { count: number; scroller: React.RefObject
   );
 }
 
+/** A conversation that was opened is shown from its end; heights become known over the first few frames. */
+function useStartAtEnd(isThere: boolean, scroller: HTMLDivElement | null): void {
+  const chat = useChat();
+  const done = useRef(chat.view.get().isRunning);
+  useLayoutEffect(() => {
+    if (!isThere || !scroller || done.current) return;
+    done.current = true;
+    let frames = 4;
+    const down = (): void => {
+      scroller.scrollTop = scroller.scrollHeight;
+      if (--frames > 0) requestAnimationFrame(down);
+    };
+    down();
+  }, [isThere, scroller]);
+}
+
 /** When older messages are put before the first, what was read stays where it was. */
-function useKeepPlace(first: string | undefined, height: number, scroller: React.RefObject<HTMLDivElement | null>): void {
+function useKeepPlace(first: string | undefined, height: number, scroller: HTMLDivElement | null): void {
   const before = useRef({ first, height });
   useLayoutEffect(() => {
     const was = before.current;
-    if (was.first !== undefined && first !== was.first && scroller.current) scroller.current.scrollTop += height - was.height;
+    if (was.first !== undefined && first !== was.first && scroller) scroller.scrollTop += height - was.height;
     before.current = { first, height };
   }, [first, height, scroller]);
 }
 
 /** A way down, while the end is out of sight. */
-function ToEnd({ scroller, end }: { scroller: React.RefObject<HTMLDivElement | null>; end: React.RefObject<HTMLDivElement | null> }): ReactNode {
+function ToEnd({ scroller, end }: { scroller: HTMLDivElement | null; end: React.RefObject<HTMLDivElement | null> }): ReactNode {
   const [isBelow, setIsBelow] = useState(false);
   useEffect(() => {
-    if (!end.current || !scroller.current) return;
+    if (!end.current || !scroller) return;
     const watch = new IntersectionObserver(
       ([entry]) => setIsBelow(entry !== undefined && !entry.isIntersecting && entry.boundingClientRect.top > (entry.rootBounds?.bottom ?? 0)),
-      { root: scroller.current },
+      { root: scroller },
     );
     watch.observe(end.current);
     return () => watch.disconnect();

@@ -13,7 +13,8 @@ export interface Bubble {
   waitS?: number;
 }
 
-const OWN_LIMIT = /limit of [\d,]+ (requests|tokens) a (minute|day) is reached|calls open at once/;
+const OWN_LIMIT = /limit of [\d,]+ (requests|tokens) a (minute|day) is reached|calls open at once|can take a call now/;
+const AGAIN = /\s*Try again in .*$/;
 
 export function bubbleOf(error: unknown): Bubble {
   if (error instanceof CutOff) return { text: "Cut off by the provider.", way: "retry", button: "Retry" };
@@ -32,6 +33,7 @@ export function bubbleOf(error: unknown): Bubble {
   if (code === "model_not_found") return { text: message, way: "model", button: "Choose another model" };
   if (code === "content_policy_violation" || code === "no_text_content") return { text: "OpenAI declined this request.", way: "edit", button: "Edit" };
   if (status === 429) return limited(error);
+  if (status === 503 && error.retryAfterS !== null) return { text: message.replace(AGAIN, ""), way: "wait", button: "Retry", waitS: error.retryAfterS };
   if (status === 413 || status === 422) return { text: message, way: "edit", button: "Edit" };
   return { text: message, way: "retry", button: "Retry" };
 }
@@ -40,6 +42,6 @@ export function bubbleOf(error: unknown): Bubble {
 function limited({ message, retryAfterS }: ApiError): Bubble {
   const waitS = retryAfterS ?? undefined;
   const button = "Retry";
-  if (OWN_LIMIT.test(message)) return { text: message.replace(/\s*Try again in .*$/, ""), way: "wait", button, waitS };
+  if (OWN_LIMIT.test(message)) return { text: message.replace(AGAIN, ""), way: "wait", button, waitS };
   return { text: waitS ? `OpenAI asks to wait ${Math.ceil(waitS)} s.` : "OpenAI asks to slow down.", way: "wait", button, waitS };
 }

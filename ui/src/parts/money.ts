@@ -13,7 +13,7 @@ export function money(nanos: number | bigint | null | undefined, digits: Digits 
   const mark = estimated ? "~" : "";
   if (digits === "exact") return `${mark}${sign}$${exact(size)}`;
   const unit = digits === 2 ? 10_000_000n : 100_000n;
-  if (size > 0n && size < unit) return `${mark}< ${sign}$${digits === 2 ? "0.01" : "0.0001"}`;
+  if (size > 0n && size < unit) return `< ${sign}$${digits === 2 ? "0.01" : "0.0001"}`;
   const rounded = (size + unit / 2n) / unit;
   const parts = digits === 2 ? 100n : 10_000n;
   return `${mark}${sign}$${grouped(rounded / parts)}.${String(rounded % parts).padStart(digits, "0")}`;
