@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from doorward.apps.adapter_calls import AdapterCalls
 from doorward.apps.apps import Apps
 from doorward.apps.ask import Ask, AskOf
 from doorward.apps.defaults import Defaults
@@ -21,6 +22,7 @@ from doorward.core.secret import Secret
 from doorward.identity.credentials import Credentials
 from doorward.identity.custody import no_account
 from doorward.providers.route import TimeLimits
+from doorward.relay.metering import Meterings
 from doorward.relay.router import Router
 from doorward.settings import Settings
 from doorward.upstream.webhooks import Webhooks
@@ -47,8 +49,10 @@ def open_apps(settings: Settings, clock: Clock, ground: Ground, traffic: Traffic
     router = Router(ground.catalogue.now, lambda caller: no_account(s.custody, caller), limits)
     pipeline = replace(traffic.pipeline, router=router)
 
+    fetches = AdapterCalls(traffic.adapters, traffic.proxy, Meterings(ground.catalogue.now), s.custody)
+
     def ask_of(caller: Caller, request_id: str, peer: str, gone: Gone, tags: bytes) -> Ask:
-        return PipelineAsk(pipeline, traffic.budgets.prices, caller, request_id, clock, peer, gone, tags)
+        return PipelineAsk(pipeline, traffic.budgets.prices, caller, request_id, clock, peer, gone, tags, fetches)
 
     private = s.allow_private_upstreams
     servers = [McpServer.of(name, given, ground.transport, allow_private=private) for name, given in s.mcp_servers.items()]

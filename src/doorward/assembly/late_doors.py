@@ -14,12 +14,9 @@ from doorward.core.caller import Caller
 from doorward.core.clock import Clock
 from doorward.core.money import nanos_of_usd
 from doorward.edge.apps import AppsDoor, AppsParts
-from doorward.edge.control_plane.console import Console
-from doorward.edge.control_plane.money import Money
+from doorward.edge.control_plane.handed import Console, Money, Road, Shell
 from doorward.edge.control_plane.parts import Parts
 from doorward.edge.control_plane.plane import PREFIX, control_plane
-from doorward.edge.control_plane.road import Road
-from doorward.edge.control_plane.shell import Shell
 from doorward.edge.keysmith import Keysmith
 from doorward.edge.peer import Peers
 from doorward.edge.root import Root

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from doorward.core.caller import OPERATOR
 from doorward.edge.control_plane.caller import HasParts
-from doorward.edge.control_plane.console import Console, HasConsole
+from doorward.edge.control_plane.console import HasConsole
 from doorward.edge.control_plane.declare import declared, router
 from doorward.edge.control_plane.fields import Answer
+from doorward.edge.control_plane.handed import Console
 from doorward.edge.control_plane.parts import Parts
 from doorward.providers.provider import Account
 from doorward.store.tallies import MEASURES, Range

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from doorward.core.money import NANOS_PER_USD
 from doorward.edge.control_plane.account_states import AccountStateOut, states
-from doorward.edge.control_plane.console import Console
 from doorward.edge.control_plane.fields import Answer
+from doorward.edge.control_plane.handed import Console
 from doorward.edge.control_plane.parts import Parts
 from doorward.ledger.overview import Figures
 from doorward.ledger.treasury import BudgetState

@@ -1,8 +1,7 @@
-"""What the nouns of money are handed, and how money is written: dollars as decimal text, exact."""
+"""What endpoints about money ask for by type, and how money is written: dollars as decimal text, exact."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import Depends
@@ -12,16 +11,8 @@ from doorward.core.errors import NotFound
 from doorward.core.money import usd_text
 from doorward.edge.control_plane.caller import HasParts
 from doorward.edge.control_plane.fields import Answer
-from doorward.ledger.budgets import Budgets
-from doorward.ledger.estimates import Estimates
-from doorward.ledger.treasury import BudgetState, Treasury
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    treasury: Treasury
-    budgets: Budgets
-    estimates: Estimates
+from doorward.edge.control_plane.handed import Money
+from doorward.ledger.treasury import BudgetState
 
 
 async def _money(parts: HasParts) -> Money:

@@ -15,9 +15,10 @@ from doorward.core.caller import Caller
 from doorward.core.errors import DoorwardError, Unavailable
 from doorward.edge.control_plane.attention import AttentionOut, attention
 from doorward.edge.control_plane.caller import Calling, HasParts
-from doorward.edge.control_plane.console import Console, HasConsole
+from doorward.edge.control_plane.console import HasConsole
 from doorward.edge.control_plane.declare import declared, router
 from doorward.edge.control_plane.fields import Answer
+from doorward.edge.control_plane.handed import Console
 from doorward.edge.control_plane.parts import Parts
 from doorward.ledger import overview as reports
 from doorward.ledger.reports import period

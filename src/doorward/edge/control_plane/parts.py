@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from doorward.core.clock import Clock
+from doorward.edge.control_plane.handed import Console, Money, Road, Shell
 from doorward.edge.custodian import Custodian
 from doorward.edge.keysmith import Keysmith
 from doorward.edge.peer import Peers
@@ -18,12 +18,6 @@ from doorward.ledger.reports import Accounting
 from doorward.store.accounts import Accounts
 from doorward.store.client_keys import ClientKeys
 from doorward.store.providers import Providers
-
-if TYPE_CHECKING:
-    from doorward.edge.control_plane.console import Console  # as `Money` below
-    from doorward.edge.control_plane.money import Money  # both ask for `Parts` by type themselves
-    from doorward.edge.control_plane.road import Road
-    from doorward.edge.control_plane.shell import Shell
 
 
 @dataclass(frozen=True, slots=True)

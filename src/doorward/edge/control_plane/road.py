@@ -1,34 +1,17 @@
-"""What the nouns of traffic are handed: the signposts, the relay's view of its upstreams, and where a call would go."""
+"""What endpoints about traffic ask for by type, and what follows for traffic when a key ends."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
 
-from doorward.core.caller import Caller
 from doorward.core.errors import NotFound
-from doorward.core.exchange import Exchange
 from doorward.edge.control_plane.caller import HasParts
+from doorward.edge.control_plane.handed import Road
 from doorward.edge.control_plane.parts import Parts
-from doorward.edge.signposts import Signposts
 from doorward.identity.credentials import owner_of
-from doorward.providers.route import Route
 from doorward.store.client_keys import KeyRow
-from doorward.upstream.health import Health
-from doorward.wire.endpoints import Endpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Road:
-    signposts: Signposts
-    health: Health
-    route: Callable[[Exchange, Caller, Endpoint], Awaitable[Route]]
-    """Where a call would go, without making it."""
-    forget_answers: Callable[[str], Awaitable[None]]
-    """Owner -> nothing that was cached for its calls is given again, in any process."""
 
 
 def _road(parts: HasParts) -> Road:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
 from pydantic import Field
 
-from doorward.core.caller import OPERATOR, Caller
+from doorward.core.caller import OPERATOR
 from doorward.core.errors import Conflict, Forbidden, Unavailable
 from doorward.edge.control_plane.caller import Calling, HasParts
 from doorward.edge.control_plane.declare import declared, router
 from doorward.edge.control_plane.desk import HasDesk
 from doorward.edge.control_plane.fields import Answer
+from doorward.edge.control_plane.handed import Shell
 from doorward.edge.control_plane.parts import Parts
 from doorward.identity.custody import ONE_KEY, OWN_KEYS, POLICIES, SLOT_PROVIDER, user_owner
 
 routes = router("pages")
-
-
-@dataclass(frozen=True, slots=True)
-class Shell:
-    default_model: str
-    models: Callable[[Caller], Awaitable[Sequence[tuple[str, str]]]]
-    """What a caller can use: (model, provider id)."""
 
 
 class ShellOut(Answer):
