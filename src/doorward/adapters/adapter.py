@@ -55,6 +55,8 @@ class Adapter:
     return_headers: frozenset[bytes] = frozenset()
     prices: str | None = None
     """A provider whose price list applies (OpenAI's format), or ``free``; `None`: told by the host, else unknown."""
+    lists_methods: bool = False
+    """The document says `methods` itself. Agents use more than GET only then."""
 
     def admits(self, caller: Caller) -> bool:
         """Whether this caller may use it: the key's own list, then the adapter's."""

@@ -153,7 +153,7 @@ class _Reader:
             tuple(secrets.values()),
             hidden,
             self._timeouts(spec),
-            spec.one_of("methods", METHODS) or METHODS,
+            (listed := spec.one_of("methods", METHODS)) or METHODS,
             self._paths(spec),
             spec.read("maxRequestBytes", MAX_REQUEST_BYTES, count, "a number of bytes, 1 or more"),
             spec.read("maxResponseBytes", MAX_RESPONSE_BYTES, count, "a number of bytes, 1 or more"),
@@ -164,6 +164,7 @@ class _Reader:
             self._names(spec, "forwardHeaders", forward_refusal),
             self._names(spec, "returnHeaders", return_refusal),
             spec.read("prices", None, prices, "free, or the id of a provider"),
+            bool(listed),
         )
         first = self._manifest.adapters.get(adapter.name)
         if first is not None:

@@ -57,7 +57,7 @@ class Apps:
         conversations, prompts, collections = Conversations(store), Prompts(store), Collections(store)
         searcher = Searcher(collections, defaults, guards)
         summarizer, classifier = Summarizer(Answers(store), defaults, guards), Classifier(prompts, defaults, guards)
-        toolbox = Toolbox(tools, servers, searcher)
+        toolbox = Toolbox(tools, servers, searcher, defaults.tool_result_chars)
         return cls(
             defaults=defaults,
             guards=guards,

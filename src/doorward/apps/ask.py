@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from doorward.apps.adapter_calls import Fetched
 from doorward.core.caller import Caller
 from doorward.core.errors import UpstreamFailed
 from doorward.core.exchange import Gone
@@ -65,6 +66,12 @@ class Ask(Protocol):
 
     def price(self, model: str, input_tokens: int, output_tokens: int) -> int | None:
         """Nano-dollars of such a call; `None`: the price is not known."""
+
+    def adapters(self) -> dict[str, list[str]]:
+        """Name -> methods: what `fetch` may use."""
+
+    async def fetch(self, adapter: str, method: str, path: str, body: str, most_bytes: int, *, app: str) -> Fetched:
+        """An adapter's answer, of whatever status. Raises what the adapters' own door would."""
 
     def note(self, fact: str) -> None:
         """Becomes a tag of the calls that follow: "why?" and usage show it."""

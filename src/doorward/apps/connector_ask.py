@@ -7,6 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from doorward.apps.adapter_calls import Fetched
 from doorward.apps.ask import Ask, Body, Event, Spent
 from doorward.apps.pipeline_ask import flags_of
 from doorward.connector import chat, embeddings, moderations
@@ -14,6 +15,7 @@ from doorward.connector.chat import ChatRequest
 from doorward.connector.config import Config
 from doorward.connector.embeddings import EmbeddingRequest, vectors_of
 from doorward.connector.moderations import ModerationRequest
+from doorward.core.errors import NotFound
 
 _KNOWN = frozenset(one.name for one in fields(ChatRequest))
 
@@ -59,6 +61,13 @@ class ConnectorAsk:
     def price(self, model: str, input_tokens: int, output_tokens: int) -> int | None:
         """Prices are known where the call is billed: not here."""
         return None
+
+    def adapters(self) -> dict[str, list[str]]:
+        """The operator's file is not read here."""
+        return {}
+
+    async def fetch(self, adapter: str, method: str, path: str, body: str, most_bytes: int, *, app: str) -> Fetched:
+        raise NotFound("There are no adapters here.", code="adapter_not_found")
 
     def note(self, fact: str) -> None:
         """Nobody keeps a book here."""

@@ -11,14 +11,16 @@ from typing import Any
 
 import msgspec
 
+from doorward.apps.adapter_calls import DOOR, AdapterCalls, Fetched
 from doorward.apps.ask import Ask, Body, Event, Spent
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
-from doorward.core.errors import BadRequest, DoorwardError, LimitExceeded, Unavailable, UpstreamFailed, UpstreamLost
-from doorward.core.exchange import Exchange, Gone, Header, Headers, MemoryBody, Reply, header
+from doorward.core.errors import BadRequest, DoorwardError, LimitExceeded, NotFound, Unavailable, UpstreamFailed, UpstreamLost
+from doorward.core.exchange import EMPTY, Asks, Exchange, Gone, Header, Headers, MemoryBody, Reply, header
 from doorward.core.usage import Usage
 from doorward.providers.prices import Prices, price_list_of
 from doorward.relay.pipeline import Pipeline
+from doorward.relay.proxy import Call
 from doorward.wire import envelope
 from doorward.wire.endpoints import Endpoint, match
 from doorward.wire.openai import read_asks
@@ -42,6 +44,7 @@ class PipelineAsk:
     gone: Gone = field(default_factory=Gone)
     tags: bytes = b""
     """The client's own `x-doorward-tags`."""
+    adapter_calls: AdapterCalls | None = None
     spent: Spent = field(default_factory=Spent)
     call_id: str = ""
     _calls: int = 0
@@ -72,6 +75,20 @@ class PipelineAsk:
         provider = self.pipeline.router.resolve(exchange, self.caller, endpoint).first.provider
         usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
         return self.prices.cost(price_list_of(provider), model, "chat", usage).nanos
+
+    def adapters(self) -> dict[str, list[str]]:
+        return {} if self.adapter_calls is None else self.adapter_calls.usable(self.caller)
+
+    async def fetch(self, adapter: str, method: str, path: str, body: str, most_bytes: int, *, app: str) -> Fetched:
+        if self.adapter_calls is None:
+            raise NotFound("There are no adapters here.", code="adapter_not_found")
+        data = body.encode("utf-8", "replace")
+        aim = self.adapter_calls.aim(self.caller, adapter, method, path, len(data))
+        asks = read_asks(data) if data and aim.metering.reads_body else Asks()
+        request_id, headers, now = self._next_id(), self._headers(app), self.clock.monotonic()
+        sent = MemoryBody(data) if data else EMPTY
+        exchange = Exchange(request_id, method, DOOR + adapter, b"", headers, sent, asks, self.peer, now, self.gone)
+        return await self.adapter_calls.fetch(Call(aim.adapter, aim.target, aim.metering, exchange), self.caller, most_bytes)
 
     def note(self, fact: str) -> None:
         if fact not in self._facts:
@@ -120,15 +137,19 @@ class PipelineAsk:
             raise BadRequest("The text holds half a surrogate pair: send valid Unicode.") from None
         request_id = self.request_id
         if counts:
-            self._calls += 1
-            request_id = self.request_id if self._calls == 1 else f"{self.request_id}.{self._calls}"
-            self.call_id = request_id
-        tags = b",".join([f"app:{app}".encode(), *(fact.encode() for fact in self._facts), *([self.tags] if self.tags else [])])
-        headers: list[Header] = [(b"content-type", b"application/json"), (b"x-doorward-tags", tags)]
-        now = self.clock.monotonic()
+            request_id = self.call_id = self._next_id()
+        headers, now = self._headers(app), self.clock.monotonic()
         return Exchange(
             request_id, "POST", path, b"", headers, MemoryBody(data), read_asks(data), self.peer, now, self.gone
         ), endpoint
+
+    def _next_id(self) -> str:
+        self._calls += 1
+        return self.request_id if self._calls == 1 else f"{self.request_id}.{self._calls}"
+
+    def _headers(self, app: str) -> list[Header]:
+        tags = b",".join([f"app:{app}".encode(), *(fact.encode() for fact in self._facts), *([self.tags] if self.tags else [])])
+        return [(b"content-type", b"application/json"), (b"x-doorward-tags", tags)]
 
 
 def refused(reply: Reply, content: bytes) -> DoorwardError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
 import msgspec
 
@@ -11,21 +13,22 @@ from doorward.apps.ask import Ask
 from doorward.apps.mcp import McpServer
 from doorward.apps.mcp_line import McpFailed
 from doorward.apps.search import Searcher
-from doorward.apps.tool import Tool, tool_of
+from doorward.apps.tool import Tool, ToolFailed, tool_of
 from doorward.core.errors import NotFound
 
 _log = logging.getLogger("doorward.agents")
 
 
 class Toolbox:
-    def __init__(self, own: Sequence[Tool], servers: Sequence[McpServer], searcher: Searcher) -> None:
+    def __init__(self, own: Sequence[Tool], servers: Sequence[McpServer], searcher: Searcher, most_chars: int) -> None:
         self._own = list(own)
         self._servers = list(servers)
         self._searcher = searcher
+        self._most_chars = most_chars
 
     async def all(self, ask: Ask, owner: str) -> dict[str, Tool]:
         """By name. A server that cannot be reached is left out, and said so in the log."""
-        tools = [*self._own, self._search(ask, owner)]
+        tools = [*self._own, self._search(ask, owner), *self._fetch(ask)]
         for server in self._servers:
             try:
                 tools += await server.tools()
@@ -63,3 +66,35 @@ class Toolbox:
             return msgspec.json.encode(rows).decode()
 
         return tool_of(search_collection)
+
+    def _fetch(self, ask: Ask) -> list[Tool]:
+        """Calls of the adapters that the caller may use, in the caller's name; none where there is none."""
+        usable = ask.adapters()
+        if not usable:
+            return []
+
+        async def fetch_through_adapter(
+            adapter: str,
+            path: str,
+            method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET",
+            body: str = "",
+        ) -> str:
+            """Call an API that this place has an adapter for, and read the answer.
+
+            adapter: The adapter's name.
+            path: The path below the API's base URL with its query, percent-encoded, such as /items?page=2.
+            method: GET unless another one is listed for the adapter.
+            body: JSON to send with it; empty for none.
+            """
+            room = max(200, self._most_chars - 500)  # beside the text stand its status, its kind and where it leads
+            found = await ask.fetch(adapter, method, path, body, 4 * room, app="agent")
+            head = f"{found.status} {found.content_type[:100]}" + (f"\nlocation: {found.location[:300]}" if found.location else "")
+            is_cut = found.is_cut or len(found.text) > room
+            told = f"{head}\n\n{found.text[:room]}" + ("\n[cut: the answer is longer]" if is_cut else "")
+            if found.status >= 400:
+                raise ToolFailed(told)
+            return told
+
+        tool = tool_of(fetch_through_adapter)
+        listed = "; ".join(f"{name} ({', '.join(methods)})" for name, methods in sorted(usable.items()))
+        return [replace(tool, description=f"{tool.description} Adapters: {listed}.")]
