@@ -47,7 +47,7 @@ def hang_late(
     """Raises `Undeclared` for a route that does not say who may use it: then none of these doors opens."""
     parts = _parts(settings, clock, ground, people, traffic, peers, is_draining)
     apps = AppsDoor(AppsParts(room.apps, room.ask_of, parts, people.desk.site, people.vigil, settings.root_apps))
-    return Root([(PREFIX, control_plane(parts)), *apps.doors()])
+    return Root([(PREFIX, control_plane(parts, apps.described())), *apps.doors()])
 
 
 def _parts(

@@ -12,7 +12,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from doorward.apps.apps import Apps
@@ -22,7 +24,7 @@ from doorward.apps.routes.declared import AppRoute
 from doorward.apps.routes.every import APPS, ONE_SHOT
 from doorward.core.errors import InvalidApiKey
 from doorward.core.exchange import Gone, header
-from doorward.edge.control_plane.declare import Guarded, all_declared, declared
+from doorward.edge.control_plane.declare import all_declared, declared, router
 from doorward.edge.control_plane.errors import install
 from doorward.edge.control_plane.parts import Parts
 from doorward.edge.origin import check_own
@@ -66,6 +68,11 @@ class AppsDoor(FastAPI):
         rooted = {route.path for noun in APPS for route in noun.all if route.rooted} if self._given.at_root else set()
         own = [root + path for root in ROOTS for path in sorted(rooted)]
         return [(prefix, self) for prefix in ("/apps/", *(f"/api/v1{route.path}" for route in ONE_SHOT.all), *own)]
+
+    def described(self) -> list[BaseRoute]:
+        """What the document lists: every endpoint once, by its own path."""
+        own = (f"{PREFIX}/", *(f"/api/v1{route.path}" for route in ONE_SHOT.all))
+        return [route for route in self.router.routes if isinstance(route, APIRoute) and route.path.startswith(own)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
@@ -111,7 +118,7 @@ class AppsDoor(FastAPI):
         return Asking(given.apps, caller, ask, lambda: check_own(headers, given.site, needs_proof=by_session))
 
     def _mount(self, listed: Iterable[AppRoute], noun: str, prefix: str) -> None:
-        router = APIRouter(route_class=Guarded, tags=[noun])
+        added = router(noun)
         for route in listed:
             marked = declared(
                 auth="either",
@@ -120,8 +127,8 @@ class AppsDoor(FastAPI):
                 metered=route.metered,
                 audits_itself=not route.changes,
             )(route.endpoint)
-            router.add_api_route(prefix + route.path, marked, methods=[route.method], status_code=route.status)
-        self.router.routes.extend(router.routes)
+            added.add_api_route(prefix + route.path, marked, methods=[route.method], status_code=route.status, **route.described())
+        self.router.routes.extend(added.routes)
 
 
 class _Answer:

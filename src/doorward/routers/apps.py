@@ -73,6 +73,7 @@ def apps(
                 tags=[noun.noun],
                 dependencies=[Depends(asking)],
                 route_class_override=route,
+                **listed.described(),
             )
     return router
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from doorward.apps import frames
 from doorward.apps.agent import Tell
 from doorward.apps.routes.asking import Asking, HasAsking
-from doorward.apps.routes.declared import SMALL_BYTES, TEXT_BYTES, AppRoutes
+from doorward.apps.routes.declared import EVENTS, SMALL_BYTES, TEXT_BYTES, AppRoutes
 from doorward.apps.routes.fields import Answer, Body, Model
 from doorward.apps.routes.progress import wants_events
 from doorward.apps.routes.streamed import Streamed
@@ -77,7 +77,7 @@ async def list_tools(asking: HasAsking) -> ToolList:
     )
 
 
-@routes.on("POST", "/agent", body_cap_bytes=TEXT_BYTES, metered=True, rooted=True)
+@routes.on("POST", "/agent", body_cap_bytes=TEXT_BYTES, metered=True, rooted=True, shows=RunOut, also=EVENTS)
 async def run_agent(request: Request, asking: HasAsking, body: AgentIn) -> Any:
     """Work on a task with tools. With `Accept: text/event-stream` every step is an event as it happens."""
 
@@ -89,7 +89,7 @@ async def run_agent(request: Request, asking: HasAsking, body: AgentIn) -> Any:
     return await _answered(request, asking, work)
 
 
-@routes.on("POST", "/agent/{run_id}/approvals", body_cap_bytes=SMALL_BYTES, metered=True)
+@routes.on("POST", "/agent/{run_id}/approvals", body_cap_bytes=SMALL_BYTES, metered=True, shows=RunOut, also=EVENTS)
 async def decide(request: Request, asking: HasAsking, run_id: OfPath, body: Decisions) -> Any:
     """Let calls run, or not, and go on."""
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from doorward.apps import frames
 from doorward.apps.chat import Ready, Wish
 from doorward.apps.routes.asking import Asking, HasAsking
-from doorward.apps.routes.declared import TEXT_BYTES, AppRoutes
+from doorward.apps.routes.declared import EVENTS, TEXT_BYTES, AppRoutes
 from doorward.apps.routes.fields import Answer, Body, Id, Model, Name
 from doorward.apps.routes.streamed import Streamed
 from doorward.core.errors import DoorwardError
@@ -63,19 +63,19 @@ async def chat(asking: HasAsking, body: ChatIn) -> ChatOut:
     return ChatOut(message=done.message, conversation_id=done.conversation_id, message_id=done.message_id, model=done.model)
 
 
-@routes.on("POST", "/chat/stream", body_cap_bytes=TEXT_BYTES, metered=True, rooted=True)
+@routes.on("POST", "/chat/stream", body_cap_bytes=TEXT_BYTES, metered=True, rooted=True, also=EVENTS)
 async def chat_stream(asking: HasAsking, body: ChatIn, format: Format = "json") -> Response:
     """The answer as it is written: `data: {"delta": "…"}` frames, then `data: [DONE]`."""
     return await _streamed(asking, body.wish(), format)
 
 
-@routes.on("POST", "/chat-stream", body_cap_bytes=TEXT_BYTES, metered=True, rooted=True)
+@routes.on("POST", "/chat-stream", body_cap_bytes=TEXT_BYTES, metered=True, rooted=True, also=EVENTS)
 async def chat_stream_too(asking: HasAsking, body: ChatIn, format: Format = "json") -> Response:
     """The same as `/chat/stream`."""
     return await _streamed(asking, body.wish(), format)
 
 
-@routes.on("GET", "/chat-stream", metered=True, rooted=True)
+@routes.on("GET", "/chat-stream", metered=True, rooted=True, also=EVENTS)
 async def chat_stream_by_get(
     asking: HasAsking,
     message: Annotated[str, Query()],

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from doorward.apps.classify import MOST_LABELS, MOST_TEXTS, Classified, fit_labels
 from doorward.apps.routes.asking import HasAsking
-from doorward.apps.routes.declared import LONG_BYTES, SMALL_BYTES, AppRoutes
+from doorward.apps.routes.declared import EVENTS, LONG_BYTES, SMALL_BYTES, AppRoutes
 from doorward.apps.routes.fields import Answer, Body, Deleted, Model, Name
 from doorward.apps.routes.progress import Tell, told, wants_events
 from doorward.apps.routes.streamed import Streamed
@@ -59,7 +59,7 @@ class LabelSetIn(Body):
     labels: Labels
 
 
-@routes.on("POST", "/classify", body_cap_bytes=LONG_BYTES, metered=True, rooted=True)
+@routes.on("POST", "/classify", body_cap_bytes=LONG_BYTES, metered=True, rooted=True, shows=ClassifyOut | ClassifyMany, also=EVENTS)
 async def classify(request: Request, asking: HasAsking, body: ClassifyIn) -> Any:
     """Which category a text belongs to, and how sure the model is. `texts` instead of `text` for a batch."""
     classifier = asking.apps.classifier

@@ -163,7 +163,7 @@ async def title_conversation(asking: HasAsking, conversation_id: OfPath) -> Titl
     return Titled(title=await asking.apps.chat.title(asking.ask, asking.owner, conversation_id))
 
 
-@routes.on("GET", "/conversations/{conversation_id}/export")
+@routes.on("GET", "/conversations/{conversation_id}/export", shows=ConversationExport, also="text/markdown")
 async def export_conversation(
     asking: HasAsking, conversation_id: OfPath, format: Annotated[Literal["json", "markdown"], Query()] = "json"
 ) -> Any:

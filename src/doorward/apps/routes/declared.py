@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from starlette.responses import Response
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 SMALL_BYTES = 64 * 1024
@@ -13,6 +15,7 @@ TEXT_BYTES = 8 * 2**20
 """Bodies with a message, or with images as `data:` URLs."""
 LONG_BYTES = 64 * 2**20
 """Bodies with a document or many."""
+EVENTS = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,21 @@ class AppRoute:
     status: int
     changes: bool
     """It writes something that people keep: worth a row in the audit chain."""
+    shows: Any = None
+    """The model of what it answers, where its own annotation cannot say so because it may also stream."""
+    also: str = ""
+    """Another media type of its answer: of all of them, when it `shows` nothing."""
+
+    def described(self) -> dict[str, Any]:
+        """For the document: how the route is added beside path and method."""
+        text = {"content": {self.also: {"schema": {"type": "string"}}}} if self.also else {}
+        if self.shows is not None:
+            return {"responses": {self.status: {"model": self.shows, **text}}}
+        return {"responses": {self.status: text}, "response_class": _Bare} if text else {}
+
+
+class _Bare(Response):
+    """Of no media type, so that the document does not say JSON."""
 
 
 @dataclass(slots=True)
@@ -47,11 +65,14 @@ class AppRoutes:
         admin: bool = False,
         status: int = 200,
         changes: bool = False,
+        shows: Any = None,
+        also: str = "",
     ) -> Callable[[F], F]:
         """`rooted`: also at `/` and `/api`. `admin`: for the operator alone. `metered`: it makes calls that cost money."""
 
         def add(endpoint: F) -> F:
-            self.all.append(AppRoute(method, path, endpoint, body_cap_bytes, metered, rooted, admin, status, changes))
+            cap = body_cap_bytes
+            self.all.append(AppRoute(method, path, endpoint, cap, metered, rooted, admin, status, changes, shows, also))
             return endpoint
 
         return add

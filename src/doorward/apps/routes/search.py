@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from doorward.apps import filters
 from doorward.apps.routes.asking import HasAsking
-from doorward.apps.routes.declared import LONG_BYTES, SMALL_BYTES, TEXT_BYTES, AppRoutes
+from doorward.apps.routes.declared import EVENTS, LONG_BYTES, SMALL_BYTES, TEXT_BYTES, AppRoutes
 from doorward.apps.routes.fields import Answer, Body, Deleted, Id, Name
 from doorward.apps.routes.progress import Tell, told, wants_events
 from doorward.apps.routes.streamed import Streamed
@@ -97,6 +97,7 @@ async def search(asking: HasAsking, body: SearchIn) -> SearchOut:
 
 @routes.on("POST", "/collections", body_cap_bytes=SMALL_BYTES, status=201, changes=True)
 async def make_collection(asking: HasAsking, body: CollectionIn) -> CollectionOut:
+    """A new one, empty."""
     return _shown(await asking.apps.searcher.make(asking.owner, body.name), 0)
 
 
@@ -114,7 +115,7 @@ async def delete_collection(asking: HasAsking, name: OfPath) -> Deleted:
     return Deleted(id=name)
 
 
-@routes.on("POST", "/collections/{name}/documents", body_cap_bytes=LONG_BYTES, metered=True, status=201)
+@routes.on("POST", "/collections/{name}/documents", body_cap_bytes=LONG_BYTES, metered=True, status=201, shows=AddOut, also=EVENTS)
 async def add_documents(request: Request, asking: HasAsking, name: OfPath, body: AddIn) -> Any:
     """All of them, or none. With `Accept: text/event-stream` it tells how far it is."""
     collection = await asking.apps.searcher.find(asking.owner, name)

@@ -8,7 +8,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
 from doorward.apps.routes.asking import HasAsking
-from doorward.apps.routes.declared import LONG_BYTES, AppRoutes
+from doorward.apps.routes.declared import EVENTS, LONG_BYTES, AppRoutes
 from doorward.apps.routes.fields import Answer, Body, Model
 from doorward.apps.routes.progress import Tell, told, wants_events
 from doorward.apps.routes.streamed import Streamed
@@ -29,7 +29,7 @@ class SummaryOut(Answer):
     cached: bool
 
 
-@routes.on("POST", "/summarize", body_cap_bytes=LONG_BYTES, metered=True, rooted=True)
+@routes.on("POST", "/summarize", body_cap_bytes=LONG_BYTES, metered=True, rooted=True, shows=SummaryOut, also=EVENTS)
 async def summarize(
     request: Request,
     response: Response,

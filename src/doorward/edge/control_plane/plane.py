@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from starlette.routing import BaseRoute
 
 from doorward.edge import session, signin_oidc, signin_passkey
 from doorward.edge.control_plane import (
@@ -53,23 +58,35 @@ document = router("document")
 @declared(auth="public")
 async def openapi(request: Request) -> JSONResponse:
     """This document."""
-    described = dict(request.app.openapi())
+    described = dict(_described(request.app))
     described["components"] = {**described["components"], "securitySchemes": SCHEMES}
     return JSONResponse(described)
 
 
-def control_plane(parts: Parts) -> errors.ControlPlane:
-    """An ASGI app for everything below `/api/v1`. Raises `Undeclared` for a route that does not say who may use it."""
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Made once: the control plane's routes, and those of the doors beside it."""
+    if app.openapi_schema is None:
+        routes = [*app.routes, *app.state.beside]
+        app.openapi_schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=routes)
+    return app.openapi_schema
+
+
+def control_plane(parts: Parts, beside: Iterable[BaseRoute] = ()) -> errors.ControlPlane:
+    """An ASGI app for everything below `/api/v1`. `beside`: routes of other doors, for the document.
+
+    Raises `Undeclared` for a route that does not say who may use it.
+    """
     app = errors.ControlPlane(
         title="Doorward",
         version=parts.version,
-        description="The control plane: providers, accounts, client keys.",
+        description="The control plane: providers, accounts, client keys; and the apps.",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.parts = parts
+    app.state.beside = list(beside)
     errors.install(app)
     for noun in (*NOUNS, *(PEOPLE if parts.desk is not None else ())):
         app.router.routes.extend(noun.routes.routes)
