@@ -81,7 +81,7 @@ async def test_the_examples_work_and_are_short(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_the_nextjs_example_builds_without_key_or_sdk(tmp_path: Path) -> None:
-    """Installs Next.js from the registry and builds: a minute on a small machine."""
+    """Installs Next.js from the registry and builds: a minute on a small machine, so `make test-slow` runs it."""
     if shutil.which("npm") is None:
         required("node")
     page = tmp_path / "page"
@@ -93,8 +93,9 @@ async def test_the_nextjs_example_builds_without_key_or_sdk(tmp_path: Path) -> N
         assert process.returncode == 0, out.decode()[-2000:]
     built = b"".join(file.read_bytes() for file in (page / ".next/static").rglob("*.js"))
     assert b"/apps/chat/stream" in built
-    for foreign in (b"api.openai.com", b"sk-", b"Bearer "):
+    for foreign in (b"api.openai.com", b"Bearer ", b"DOORWARD_"):
         assert foreign not in built, foreign
+    assert not re.search(rb"\b(?:sk|dw)-[A-Za-z0-9_-]{16,}", built), "a key"
 
 
 async def test_the_nextjs_reader_reads_real_frames(tmp_path: Path) -> None:
