@@ -317,3 +317,17 @@ async def _took(door: Plane, path: str) -> float:
     answer: Any = await door.ask("GET", path)
     assert answer
     return time.monotonic() - began
+
+
+async def test_every_call_is_in_the_step_of_its_time(tmp_path: Path) -> None:
+    async with plane(tmp_path) as door:
+        await filled(door, calls=100)
+        now_s = door.door.app.clock.wall()
+        found = await door.ask("GET", f"/overview?from={now_s - DAY_S:.0f}")
+        starts = found["starts"]
+        told = [
+            call for call in (await door.ask("GET", f"/calls?limit=200&from_s={starts[0]}"))["data"] if call["outcome"] != "refused"
+        ]
+        counted = [sum(start <= call["started_at"] < start + 900 for call in told) for start in starts]
+        assert found["calls"] == counted
+        assert sum(counted) > 3

@@ -243,7 +243,7 @@ function Fresh({ found }: { found: Found }): ReactNode {
           <pre className="overflow-x-auto rounded-control bg-sunk p-3 pr-12 text-console" tabIndex={0}>
             <code>{curl}</code>
           </pre>
-          <span className="absolute top-1 right-1">
+          <span className="absolute top-1 right-1 rounded-control bg-sunk">
             <CopyButton text={curl} label="Copy the call" />
           </span>
         </div>

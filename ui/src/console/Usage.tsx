@@ -110,7 +110,7 @@ function columnsOf(by: By, search: Search): Column<Row>[] {
   const filter = (row: Row): Search => ({ range: search.range ?? USUAL, from: search.from, to: search.to, ...(by === "key" ? { key_id: row.key_id ?? undefined } : { [by]: nameOf(row, by) }) });
   return [
     {
-      name: BYS.find(([name]) => name === by)![1].slice(3),
+      name: { model: "Model", key: "Key", tag: "Tag", endpoint: "Endpoint" }[by],
       phone: "name",
       cell: (row) =>
         by === "key" && !row.key_id ? (
