@@ -16,6 +16,7 @@ class Root:
 
     def __init__(self, doors: Sequence[tuple[str, ASGI]]) -> None:
         self.doors = tuple(sorted(doors, key=lambda door: -len(door[0])))
+        """The longest prefix first."""
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         path: str = scope["path"]

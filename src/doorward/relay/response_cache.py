@@ -94,4 +94,4 @@ class ResponseCache:
 
 
 def _query(exchange: Exchange) -> list[tuple[str, str]]:
-    return parse_qsl(exchange.query.decode("latin-1"), keep_blank_values=True)
+    return [] if not exchange.query else parse_qsl(exchange.query.decode("latin-1"), keep_blank_values=True)

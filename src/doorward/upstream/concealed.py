@@ -6,6 +6,7 @@ long as the attempt's own headers do, and is looked for in heads and in errors, 
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote_from_bytes
 
 from doorward.core.exchange import Header
@@ -13,6 +14,7 @@ from doorward.core.secret import Secret
 from doorward.upstream.port import Incoming
 
 MASK = b"***"
+_PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+")
 LEAST_BYTES = 8
 """A shorter key would be found in every other word; nobody issues one."""
 
@@ -33,10 +35,11 @@ class Concealed:
         if self._secret is None:
             return headers
         forms = _forms(self._secret)
-        # nearly every answer has none: look first
-        if not any(form in value for _, value in headers for form in forms):
-            return headers
-        return [(name, _cut(value, forms)) for name, value in headers]
+        for _, value in headers:  # nearly every answer has none: look first
+            for form in forms:
+                if form in value:
+                    return [(name, _cut(value, forms)) for name, value in headers]
+        return headers
 
     def conceal(self, data: bytes) -> bytes:
         """What an upstream said of a failure, without the key in any spelling that it could have quoted."""
@@ -48,8 +51,9 @@ class Concealed:
 
 def _forms(secret: Secret) -> tuple[bytes, ...]:
     key = secret.reveal()
-    quoted = quote_from_bytes(key, safe="").encode()
-    return (key, quoted) if quoted != key else (key,)
+    if _PLAIN.fullmatch(key):
+        return (key,)  # quoting would leave it as it is
+    return (key, quote_from_bytes(key, safe="").encode())
 
 
 def _cut(data: bytes, forms: tuple[bytes, ...]) -> bytes:

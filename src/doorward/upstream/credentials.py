@@ -22,8 +22,12 @@ from doorward.upstream.request import is_framing, is_token
 _SENDABLE = re.compile(rb"[\x21-\x7e]+")
 """Keys and ids are printable ASCII without spaces; anything else could end the header or smuggle another in."""
 
-_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"cookie", b"proxy-authorization"))
-_OWNERS = frozenset((b"openai-organization", b"openai-project"))
+_OURS = frozenset(
+    (
+        *(b"authorization", b"x-api-key", b"api-key", b"cookie", b"proxy-authorization"),
+        *(b"openai-organization", b"openai-project"),
+    )
+)
 
 
 class Opener(Protocol):
@@ -43,8 +47,7 @@ class Credentials:
         `UpstreamKeyRefused` or `UpstreamCredentialsRefused` for a stored key that no header can carry.
         """
         carrier = _carrier(plan)
-        ours = _CREDENTIALS | _OWNERS | ({carrier} if carrier else frozenset())
-        headers[:] = [field for field in headers if field[0].lower() not in ours]
+        headers[:] = [field for field in headers if (name := field[0].lower()) not in _OURS and name != carrier]
         account = plan.account
         if account is None:
             if carrier is not None:

@@ -37,9 +37,9 @@ class Headroom:
 def headroom_of(headers: Headers, now_s: float) -> dict[bytes, Headroom]:
     """By kind, ``requests`` and ``tokens``; a kind with missing or unreadable fields is left out."""
     values = {name[len(_PREFIX) :]: value for name, value in headers if name.startswith(_PREFIX)}
-    found: dict[bytes, Headroom] = {}
     if not values:
-        return found
+        return {}
+    found: dict[bytes, Headroom] = {}
     for kind in _KINDS:
         limit = _number(values.get(b"limit-" + kind))
         remaining = _number(values.get(b"remaining-" + kind))

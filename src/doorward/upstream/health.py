@@ -124,9 +124,11 @@ class Health:
         now_s = self._clock.monotonic()
         if plan.provider.is_draining:
             return DRAINING_S
-        owner, model = _owner(plan), plan.model or ""
-        until_s = max(self._rests.get((owner, None), 0.0), self._rests.get((owner, model), 0.0))
-        if plan.account is not None:
+        model, until_s = plan.model or "", 0.0
+        if self._rests:  # the usual state is that nothing rests
+            owner = _owner(plan)
+            until_s = max(self._rests.get((owner, None), 0.0), self._rests.get((owner, model), 0.0))
+        if plan.account is not None and (self._quarantined or self._paused):
             until_s = max(until_s, self._quarantine(plan.account), self._paused.get(plan.account.id, 0.0))
         line = self._lines.get((_account(plan), model))
         return max(0.0, until_s - now_s, line.breaker.wait_s(now_s) if line is not None else 0.0)

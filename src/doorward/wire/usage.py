@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,63 @@ _MOST = 2**53
 """No count is larger: beyond it JSON numbers stop being exact."""
 _TOOLS = {"web_search_call": "web_searches", "file_search_call": "file_searches", "code_interpreter_call": "code_sessions"}
 _USAGE_KEY = b'"usage"'
+_PLAIN = frozenset({"chat", "completion", "embedding"})
+"""Kinds whose answers say all that they cost in `usage` and `service_tier`."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=_MOST)] | None
+
+
+class _CachedKinds(msgspec.Struct, gc=False):
+    audio_tokens: Count = None
+    image_tokens: Count = None
+
+
+class _Read(msgspec.Struct, gc=False):
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
+    cache_creation_tokens: Count = None
+    audio_tokens: Count = None
+    image_tokens: Count = None
+    cached_tokens_details: _CachedKinds | None = None
+
+
+class _Wrote(msgspec.Struct, gc=False):
+    reasoning_tokens: Count = None
+    audio_tokens: Count = None
+    image_tokens: Count = None
+
+
+class _Said(msgspec.Struct, gc=False):
+    """A `usage` object, by all the names that its parts go by."""
+
+    prompt_tokens: Count = None
+    input_tokens: Count = None
+    completion_tokens: Count = None
+    output_tokens: Count = None
+    prompt_tokens_details: _Read | None = None
+    input_tokens_details: _Read | None = None
+    input_token_details: _Read | None = None
+    completion_tokens_details: _Wrote | None = None
+    output_tokens_details: _Wrote | None = None
+    output_token_details: _Wrote | None = None
+    # DeepSeek's name for cached tokens, and Anthropic's, where their OpenAI-compatible APIs pass them on
+    prompt_cache_hit_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    usage: _Said | None = None
+    service_tier: str | None = None
+
+
+_read_plain = msgspec.json.Decoder(_Answer).decode
+_PARTS: dict[str, type[msgspec.Struct]] = {
+    **dict.fromkeys(("prompt_tokens_details", "input_tokens_details", "input_token_details"), _Read),
+    **dict.fromkeys(("completion_tokens_details", "output_tokens_details", "output_token_details"), _Wrote),
+    "cached_tokens_details": _CachedKinds,
+}
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 
 @dataclass(slots=True)
@@ -71,6 +128,8 @@ def _chunk(event: Mapping[str, Any], kind: str) -> Heard:
 
 def of_answer(kind: str, data: bytes) -> Heard:
     """A whole JSON answer. `final` if it says its usage; `text` only if it does not."""
+    if kind in _PLAIN and (usage := _of_plain(data)) is not None:
+        return Heard(usage, final=True)
     answer = _object(data)
     if answer is None:
         return NOTHING
@@ -113,12 +172,9 @@ def of_object(answer: Mapping[str, Any], kind: str) -> Usage | None:
         return Usage(seconds=seconds) if (seconds := _seconds(duration)) else None
     if kind == "transcript" and (seconds := _seconds(said.get("seconds"))):
         return Usage(seconds=seconds)
-    tokens_in = _first(said, "prompt_tokens", "input_tokens")
-    tokens_out = _first(said, "completion_tokens", "output_tokens")
-    if tokens_in is None and tokens_out is None:
+    usage = _usage_of(_forgiving(_Said, said))
+    if usage is None:
         return None
-    usage = Usage(input_tokens=tokens_in or 0, output_tokens=tokens_out or 0)
-    _details(usage, said)
     if kind == "image":
         usage.output_image_tokens = usage.output_image_tokens or usage.output_tokens
         images = answer.get("data")
@@ -132,27 +188,57 @@ def of_object(answer: Mapping[str, Any], kind: str) -> Usage | None:
     return usage
 
 
-def _details(usage: Usage, said: Mapping[str, Any]) -> None:
-    """Kinds of tokens, each at most as many as the total it is part of."""
-    read = _mapping(said, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-    # DeepSeek's name for cached tokens, and Anthropic's, where their OpenAI-compatible APIs pass them on
-    cached = _first(read, "cached_tokens") or _first(said, "prompt_cache_hit_tokens", "cache_read_input_tokens") or 0
-    usage.cached_tokens = min(cached, usage.input_tokens)
-    usage.cache_write_tokens = min(
-        _first(read, "cache_write_tokens", "cache_creation_tokens") or _first(said, "cache_creation_input_tokens") or 0,
-        usage.input_tokens,
-    )
-    usage.input_audio_tokens = min(_first(read, "audio_tokens") or 0, usage.input_tokens)
-    usage.input_image_tokens = min(_first(read, "image_tokens") or 0, usage.input_tokens)
-    kinds = _mapping(read, "cached_tokens_details")
-    usage.cached_audio_tokens = min(_first(kinds, "audio_tokens") or 0, usage.cached_tokens, usage.input_audio_tokens)
-    usage.cached_image_tokens = min(
-        _first(kinds, "image_tokens") or 0, usage.cached_tokens - usage.cached_audio_tokens, usage.input_image_tokens
-    )
-    wrote = _mapping(said, "completion_tokens_details", "output_tokens_details", "output_token_details")
-    usage.reasoning_tokens = min(_first(wrote, "reasoning_tokens") or 0, usage.output_tokens)
-    usage.output_audio_tokens = min(_first(wrote, "audio_tokens") or 0, usage.output_tokens)
-    usage.output_image_tokens = min(_first(wrote, "image_tokens") or 0, usage.output_tokens)
+def _of_plain(data: bytes) -> Usage | None:
+    """The usual answer in one reading; `None` for one that has to be forgiven something, or says no usage."""
+    try:
+        answer = _read_plain(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    usage = _usage_of(answer.usage) if answer.usage is not None else None
+    if usage is not None:
+        usage.service_tier = _name(answer.service_tier)
+    return usage
+
+
+def _forgiving(kind: type[_S], said: Mapping[str, Any]) -> _S:
+    """What is of the right type in `said`."""
+    found: dict[str, Any] = {}
+    for name in kind.__struct_fields__:
+        part = _PARTS.get(name)
+        if part is None:
+            found[name] = _count(said.get(name))
+        elif isinstance(said.get(name), Mapping):
+            found[name] = _forgiving(part, said[name])
+    return kind(**found)
+
+
+def _usage_of(said: _Said) -> Usage | None:
+    """Kinds of tokens, each at most as many as the total it is part of. `None`: neither total is said."""
+    tokens_in = said.prompt_tokens if said.prompt_tokens is not None else said.input_tokens
+    tokens_out = said.completion_tokens if said.completion_tokens is not None else said.output_tokens
+    if tokens_in is None and tokens_out is None:
+        return None
+    usage = Usage(input_tokens=tokens_in or 0, output_tokens=tokens_out or 0)
+    read = said.prompt_tokens_details or said.input_tokens_details or said.input_token_details or _NOTHING_READ
+    hit = said.prompt_cache_hit_tokens if said.prompt_cache_hit_tokens is not None else said.cache_read_input_tokens
+    usage.cached_tokens = min(read.cached_tokens or hit or 0, usage.input_tokens)
+    written = read.cache_write_tokens if read.cache_write_tokens is not None else read.cache_creation_tokens
+    usage.cache_write_tokens = min(written or said.cache_creation_input_tokens or 0, usage.input_tokens)
+    usage.input_audio_tokens = min(read.audio_tokens or 0, usage.input_tokens)
+    usage.input_image_tokens = min(read.image_tokens or 0, usage.input_tokens)
+    if (kinds := read.cached_tokens_details) is not None:
+        usage.cached_audio_tokens = min(kinds.audio_tokens or 0, usage.cached_tokens, usage.input_audio_tokens)
+        rest = usage.cached_tokens - usage.cached_audio_tokens
+        usage.cached_image_tokens = min(kinds.image_tokens or 0, rest, usage.input_image_tokens)
+    wrote = said.completion_tokens_details or said.output_tokens_details or said.output_token_details
+    if wrote is not None:
+        usage.reasoning_tokens = min(wrote.reasoning_tokens or 0, usage.output_tokens)
+        usage.output_audio_tokens = min(wrote.audio_tokens or 0, usage.output_tokens)
+        usage.output_image_tokens = min(wrote.image_tokens or 0, usage.output_tokens)
+    return usage
+
+
+_NOTHING_READ = _Read()
 
 
 def _hosted_tools(usage: Usage, output: Any) -> None:
@@ -205,19 +291,10 @@ def _object(data: bytes) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _first(said: Mapping[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = said.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _MOST:
-            return int(value)
+def _count(value: Any) -> int | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _MOST:
+        return int(value)
     return None
-
-
-def _mapping(said: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    for name in names:
-        if isinstance(value := said.get(name), Mapping):
-            return value
-    return {}
 
 
 def _seconds(value: Any) -> float:
