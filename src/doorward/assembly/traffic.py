@@ -25,6 +25,7 @@ from doorward.relay.admission import Admission
 from doorward.relay.attempt import Sender
 from doorward.relay.balance import Balance
 from doorward.relay.binding import Binding
+from doorward.relay.content_log import ContentLog
 from doorward.relay.failover import Failover
 from doorward.relay.idempotency import Idempotency
 from doorward.relay.limits import Limits
@@ -54,6 +55,9 @@ from doorward.upstream.health import Health
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+REDIS_WAIT_S = 0.5
+"""The longest that a call waits for Redis before the process goes on alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,9 @@ async def open_road(settings: Settings, clock: Clock, start_id: str, ground: Gro
     )
     idempotency = Idempotency(ground.store, ground.vault, running_s=settings.total_s + settings.retry_wait_s)
     running.keep(idempotency.run(), "kept answers")
+    content_log = ContentLog(ground.store, ground.vault)
+    running.keep(content_log.run(), "call contents")
+    running.keep(content_log.sweep_on(), "old call contents")
     ownership = Ownership(Objects(ground.store))
     fetch = ModelFetch(sender, clock)
     admission = Admission(
@@ -124,6 +131,7 @@ async def open_road(settings: Settings, clock: Clock, start_id: str, ground: Gro
         failover=failover,
         ownership=ownership,
         binding=Binding(ownership),
+        content_log=content_log,
         models=ModelList(ground.catalogue.now, fetch.models, fetch.known, clock),
         files=FileList(ownership, router, failover),
     )
@@ -175,12 +183,14 @@ def _shared(settings: Settings, clock: Clock, running: Running) -> tuple[Counter
     if settings.redis_url is None:
         return MemoryCounters(clock), MemoryCache(clock, settings.cache_bytes)
     # Imported where it is used: the client of a service that most installations do not run
+    from doorward.shared.away import Away
     from doorward.shared.redis import RedisCounters, connect
     from doorward.shared.redis_cache import RedisCache
 
     redis: Redis = connect(settings.redis_url)
     running.close_later(redis.aclose)
-    return RedisCounters(redis, clock), RedisCache(redis, clock)
+    away = Away(clock, wait_s=REDIS_WAIT_S)
+    return RedisCounters(redis, clock, away=away), RedisCache(redis, clock, away=away)
 
 
 def _time_limits(settings: Settings) -> TimeLimits:

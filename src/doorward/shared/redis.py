@@ -1,11 +1,12 @@
 """Counters that several processes share: one Lua call each, on Redis's clock.
 
 While Redis is away a process counts alone (`fallback`): limits become each process's own share, calls go on,
-and Redis is asked again after `retry_s` (threats.md: limits fail to the local share).
+and Redis is asked again after a second (`Away`; threats.md: limits fail to the local share).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -14,11 +15,9 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from doorward.core.clock import Clock
+from doorward.shared.away import Away
 from doorward.shared.counters import Counters, Level, Limit, Taken, Want
 from doorward.shared.memory import MemoryCounters
-from doorward.telemetry.logs import named
-
-log = named(__name__)
 
 
 def connect(url: str, timeout_s: float = 0.5) -> Redis:
@@ -31,31 +30,29 @@ def connect(url: str, timeout_s: float = 0.5) -> Redis:
 
 class RedisCounters:
     def __init__(
-        self, redis: Redis, clock: Clock, *, prefix: str = "doorward:", seat_ttl_s: float = 120.0, retry_s: float = 1.0
+        self, redis: Redis, clock: Clock, *, prefix: str = "doorward:", seat_ttl_s: float = 120.0, away: Away | None = None
     ) -> None:
-        self._redis = redis
-        self._clock = clock
         self._prefix = prefix
         self._seat_ttl_ms = seat_ttl_s * 1000
-        self._retry_s = retry_s
+        self._away = away or Away(clock)
         self._fallback = MemoryCounters(clock, seat_ttl_s)
-        self._away_until = 0.0
         lua = files("doorward.shared").joinpath("counters.lua").read_text()
         self._script: AsyncScript = redis.register_script(lua)
 
     async def _run(self, verb: str, seat: str, wants: Sequence[Want]) -> list[bytes | int] | None:
         """`None`: Redis is away."""
-        if self._clock.monotonic() < self._away_until:
+        if self._away.is_now:
             return None
         arguments: list[str | int | float] = [verb, seat, self._seat_ttl_ms]
         for want in wants:
             limit = want.limit
             arguments += [limit.kind, limit.most, limit.window_s * 1000, want.amount]
         try:
-            answer: list[bytes | int] = await self._script(keys=[self._prefix + want.limit.name for want in wants], args=arguments)
+            async with asyncio.timeout(self._away.wait_s):
+                names = [self._prefix + want.limit.name for want in wants]
+                answer: list[bytes | int] = await self._script(keys=names, args=arguments)
         except (RedisError, OSError) as cause:
-            self._away_until = self._clock.monotonic() + self._retry_s
-            log.warning("redis_away", cause=type(cause).__name__, verb=verb)
+            self._away.met(cause, verb)
             return None
         return answer
 
