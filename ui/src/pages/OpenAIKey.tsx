@@ -19,7 +19,7 @@ export function OpenAIKey(): ReactNode {
   const open = session !== undefined && !hasLogin(session);
   return (
     <Card title="OpenAI API key">
-      <Panel query={state.query} rows={3}>
+      <Panel query={state.query} rows={3} className="flex flex-col gap-4">
         {({ configured }) => (
           <>
             <StateLine configured={configured} />

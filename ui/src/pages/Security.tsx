@@ -114,7 +114,7 @@ function Sessions(): ReactNode {
   const error = end.error ?? endOthers.error;
   return (
     <Card title="Sessions">
-      <Panel query={list} rows={2}>
+      <Panel query={list} rows={2} className="flex flex-col gap-4">
         {({ data: rows }) => (
           <>
             <ul className="divide-y divide-line" aria-label="Sessions">

@@ -20,7 +20,7 @@ export function SetUp(): ReactNode {
   if (isAdmin) return <Connect />;
   return (
     <Alone title="Make the first admin">
-      <Panel query={session} rows={4}>
+      <Panel query={session} rows={4} className="flex flex-col gap-4">
         {(known) => {
           if (!hasLogin(known)) return <GoTo to="/" search={{ first: true }} />;
           if (!known.set_up_open)
@@ -55,7 +55,7 @@ function Connect(): ReactNode {
   const onward = (): void => void navigate({ to: "/", search: { first: true } });
   return (
     <Alone title="Connect OpenAI">
-      <Panel query={state.query} rows={3}>
+      <Panel query={state.query} rows={3} className="flex flex-col gap-4">
         {({ configured }) =>
           configured ? (
             <GoTo to="/" search={{ first: true }} />

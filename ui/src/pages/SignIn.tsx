@@ -17,7 +17,7 @@ export function SignIn(): ReactNode {
   const next = to && /^\/(?![/\\])/.test(to) ? to : "/";
   return (
     <Alone title="Sign in to Doorward">
-      <Panel query={session} rows={5}>
+      <Panel query={session} rows={5} className="flex flex-col gap-4">
         {(known) =>
           !hasLogin(known) || known.user ? (
             <GoTo to={next} />

@@ -28,7 +28,12 @@ export function Dialog({
   useEffect(() => {
     const dialog = element.current;
     if (!dialog) return;
-    if (open && !dialog.open) dialog.showModal();
+    if (open && !dialog.open) {
+      // the browser would focus the first control, which is Close
+      const wanted = dialog.contains(document.activeElement) ? (document.activeElement as HTMLElement) : null;
+      dialog.showModal();
+      (wanted ?? dialog.querySelector<HTMLElement>("input, select, textarea"))?.focus();
+    }
     if (!open && dialog.open) dialog.close();
   }, [open]);
   if (!open) return null;

@@ -89,7 +89,7 @@ export function TextField({ label, hint, error, bare, className, ref, ...rest }:
 export function Check({ label, hint, ...rest }: { label: string; hint?: string } & InputHTMLAttributes<HTMLInputElement>): ReactNode {
   return (
     <label className="flex items-start gap-2.5 max-wide:min-h-11 max-wide:items-center">
-      <input type="checkbox" className="mt-0.5 size-4 accent-(--accent) max-wide:size-6" {...rest} />
+      <input type="checkbox" className="mt-0.5 size-4 shrink-0 accent-(--accent) max-wide:size-6" {...rest} />
       <span>
         {label}
         {hint && <span className="block text-console text-ink-3">{hint}</span>}

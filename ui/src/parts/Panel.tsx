@@ -1,5 +1,6 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { classes } from "./classes";
 import { ErrorPanel } from "./ErrorPanel";
 import { Skeleton } from "./Skeleton";
 
@@ -7,15 +8,18 @@ import { Skeleton } from "./Skeleton";
 export function Panel<T>({
   query,
   rows = 4,
+  className,
   children,
 }: {
   query: Pick<UseQueryResult<T>, "data" | "error" | "isPending" | "isPlaceholderData" | "refetch">;
   /** Lines of the skeleton: about the size of what comes. */
   rows?: number;
+  /** Of what surrounds the children, when there are several. */
+  className?: string;
   children: (data: T) => ReactNode;
 }): ReactNode {
   if (query.data !== undefined)
-    return <div className={query.isPlaceholderData ? "opacity-60" : undefined}>{children(query.data)}</div>;
+    return <div className={classes(className, query.isPlaceholderData && "opacity-60")}>{children(query.data)}</div>;
   if (query.error) return <ErrorPanel error={query.error} retry={() => void query.refetch()} />;
   return <Skeleton rows={rows} />;
 }
