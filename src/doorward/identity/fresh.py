@@ -24,6 +24,8 @@ V = TypeVar("V")
 AWAY_S = 60.0
 MISS_S = 1.0
 LOAD_LIMIT_S = 5.0
+PATIENCE_S = 1.0
+"""A database that says nothing for so long counts as away for a row that is known well enough."""
 RETRY_S = 1.0
 """After a failed reload, stale rows are served this long before the database is asked again."""
 
@@ -72,6 +74,12 @@ class Fresh(Generic[K, V]):
         flight = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = asyncio.create_task(self._read(key))
+            # those who asked may all have left, or be content with the kept row
+            flight.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if kept is not None and now_s + PATIENCE_S < kept[1] + self._away_s:
+            await asyncio.wait({flight}, timeout=PATIENCE_S)
+            if not flight.done():
+                return self._while_silent(key, kept[0], kept[1])
         # Shielded: the first caller's leaving must not fail the others that share the flight.
         return await asyncio.shield(flight)
 
@@ -109,6 +117,13 @@ class Fresh(Generic[K, V]):
         self._rows[key] = (row, asked_s, asked_s + self._keep_s)
         self._rows.move_to_end(key)
         _bound(self._rows, self._most)
+
+    def _while_silent(self, key: K, row: V, read_s: float) -> V:
+        """The flight goes on, and what it brings replaces this at once; a flight that was given up has no say any more."""
+        now = self._rows.get(key)
+        if now is not None and now[1] == read_s:
+            self._rows[key] = (row, read_s, min(self._monotonic() + RETRY_S, read_s + self._away_s))
+        return row
 
     def _while_away(self, key: K, error: BaseException) -> V:
         kept = self._rows.get(key)
