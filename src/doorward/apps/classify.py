@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -65,9 +66,8 @@ class Classifier:
         text = cleaned(text, "text", self._defaults.max_message_chars)
         text = await self._guards.through(ask, text, app="classify")
         model = model or self._defaults.model
-        tool = _tool(labels, several)
+        tool, validator = _asked(tuple(labels), several)
         messages: list[dict[str, Any]] = [{"role": "system", "content": _TASK}, {"role": "user", "content": text}]
-        validator = _validator(tool["function"]["parameters"])
         for attempt in range(2):
             chosen = {"type": "function", "function": {"name": TOOL}}
             body = chat_body(model, messages, _OUTPUT_TOKENS, 0.0, tools=[tool], tool_choice=chosen)
@@ -133,10 +133,13 @@ def _tool(labels: Sequence[str], several: bool) -> dict[str, Any]:
     return {"type": "function", "function": {"name": TOOL, "description": what, "parameters": schema}}
 
 
-def _validator(schema: dict[str, Any]) -> Validator:
+@lru_cache(maxsize=64)
+def _asked(labels: tuple[str, ...], several: bool) -> tuple[dict[str, Any], Validator]:
+    """-> the tool, and what checks its arguments. The same labels come again and again."""
     from jsonschema import Draft202012Validator  # 20 MB that only this endpoint needs
 
-    return Draft202012Validator(schema)
+    tool = _tool(labels, several)
+    return tool, Draft202012Validator(tool["function"]["parameters"])
 
 
 def _submitted(message: dict[str, Any], validator: Validator) -> tuple[dict[str, Any] | None, str]:

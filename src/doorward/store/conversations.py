@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, insert, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store.engine import Store
@@ -63,6 +63,7 @@ _MOST_CHAIN = 20_000
 class Conversations:
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._statements: dict[str, str] = {}
 
     async def find(self, conversation_id: str, owner: str) -> Conversation | None:
         statement = select(conversations).where(conversations.c.id == conversation_id, conversations.c.owner == owner)
@@ -85,21 +86,32 @@ class Conversations:
         """The messages, and the conversation if it is new, in one transaction -> `False`: it was deleted meanwhile."""
         leaf = added[-1].id
         async with self._store.writing() as connection:
-            # the parent is read again under the write lock: nothing is hung onto what was deleted meanwhile
-            if conversation.leaf_id is None and not await self._is_there(conversation, connection):
-                await connection.execute(insert(conversations).values(**_values(conversation), leaf_id=leaf))
-            else:
+            # looked at again under the write lock: nothing is hung onto what was deleted meanwhile
+            if conversation.leaf_id is not None or not await self._begun(conversation, leaf, connection):
                 mine = and_(conversations.c.id == conversation.id, conversations.c.owner == conversation.owner)
                 changes = {name: getattr(conversation, name) for name in ("model", "prompt", "system", "updated_at")}
                 done = await connection.execute(update(conversations).where(mine).values(leaf_id=leaf, **changes))
                 if not done.rowcount:
                     return False
-            await connection.execute(insert(messages), [_row(message, conversation.id) for message in added])
+            statement = self._insertion(connection, messages)
+            await connection.exec_driver_sql(statement, [_row(message, conversation.id) for message in added])
         return True
 
-    async def _is_there(self, conversation: Conversation, connection: AsyncConnection) -> bool:
-        statement = select(conversations.c.id).where(conversations.c.id == conversation.id)
-        return (await connection.execute(statement)).first() is not None
+    async def _begun(self, conversation: Conversation, leaf: str, connection: AsyncConnection) -> bool:
+        """Write it for the first time -> `False`: it is there already."""
+        statement = self._insertion(connection, conversations) + " ON CONFLICT (id) DO NOTHING"
+        new = replace(conversation, leaf_id=leaf)
+        values = tuple(getattr(new, column.name) for column in conversations.columns)
+        return (await connection.exec_driver_sql(statement, values)).rowcount == 1
+
+    def _insertion(self, connection: AsyncConnection, table: Table) -> str:
+        """Compiled once, and given tuples in the order of the columns: somebody waits for an answer while this is written."""
+        statement = self._statements.get(table.name)
+        if statement is None:
+            names = [column.name for column in table.columns if column is not messages.c.number]
+            built = insert(table).inline().compile(dialect=connection.dialect, column_keys=names)
+            statement = self._statements[table.name] = str(built)
+        return statement
 
     async def chain(self, conversation_id: str, leaf_id: str | None, limit: int = _MOST_CHAIN) -> list[Message]:
         """From the leaf towards the root, in the order of speaking; the newest `limit`."""
@@ -187,11 +199,6 @@ def _conversation(row: Row[Any]) -> Conversation:
     )
 
 
-def _values(conversation: Conversation) -> dict[str, Any]:
-    names = ("id", "owner", "title", "model", "prompt", "system", "created_at", "updated_at")
-    return {name: getattr(conversation, name) for name in names}
-
-
 def _message(row: Row[Any]) -> Message:
     parts = msgspec.json.decode(row.parts) if row.parts else None
     return Message(
@@ -199,8 +206,9 @@ def _message(row: Row[Any]) -> Message:
     )
 
 
-def _row(message: Message, conversation_id: str) -> dict[str, Any]:
-    names = ("id", "parent_id", "role", "text", "tokens", "model", "stopped", "call_id", "created_at")
-    row = {name: getattr(message, name) for name in names}
-    row["parts"] = msgspec.json.encode(message.parts).decode() if message.parts is not None else None
-    return {**row, "conversation_id": conversation_id}
+def _row(message: Message, conversation_id: str) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    m = message
+    parts = msgspec.json.encode(m.parts).decode() if m.parts is not None else None
+    place = (m.id, conversation_id, m.parent_id)
+    return (*place, m.role, m.text, parts, m.model, m.tokens, m.stopped, m.call_id, m.created_at)
