@@ -24,5 +24,7 @@ class Away:
         return self._clock.monotonic() < self._until
 
     def met(self, cause: Exception, verb: str) -> None:
+        """Said once for each try, however many calls were waiting."""
+        if not self.is_now:
+            log.warning("redis_away", cause=type(cause).__name__, verb=verb)
         self._until = self._clock.monotonic() + self._retry_s
-        log.warning("redis_away", cause=type(cause).__name__, verb=verb)
