@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Table, and_, delete, insert, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, delete, insert, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store.engine import Store
@@ -58,6 +58,19 @@ class Found:
 _EXCERPT_CHARS = 240
 _MOST_CHAIN = 20_000
 """Messages of one branch that are read at once."""
+
+
+def _chain() -> Select[Any]:
+    """From a leaf towards its root. Built once: building it takes longer than running it."""
+    mine = messages.c.conversation_id == bindparam("conversation_id")
+    leaf = select(messages, literal(0).label("depth")).where(mine, messages.c.id == bindparam("leaf_id"))
+    path = leaf.cte("path", recursive=True)
+    parents = select(messages, (path.c.depth + 1).label("depth")).join(path, messages.c.id == path.c.parent_id)
+    whole = path.union_all(parents.where(mine, path.c.depth < bindparam("deepest")))
+    return select(whole).order_by(whole.c.depth.desc())
+
+
+_CHAIN = _chain()
 
 
 class Conversations:
@@ -117,12 +130,9 @@ class Conversations:
         """From the leaf towards the root, in the order of speaking; the newest `limit`."""
         if leaf_id is None:
             return []
-        mine = messages.c.conversation_id == conversation_id
-        path = select(messages, literal(0).label("depth")).where(mine, messages.c.id == leaf_id).cte("path", recursive=True)
-        parents = select(messages, (path.c.depth + 1).label("depth")).join(path, messages.c.id == path.c.parent_id)
-        whole = path.union_all(parents.where(mine, path.c.depth < limit - 1))
+        given = {"conversation_id": conversation_id, "leaf_id": leaf_id, "deepest": limit - 1}
         async with self._store.reading() as connection:
-            rows = (await connection.execute(select(whole).order_by(whole.c.depth.desc()))).all()
+            rows = (await connection.execute(_CHAIN, given)).all()
         return [_message(row) for row in rows]
 
     async def siblings(self, conversation_id: str, parent_ids: Sequence[str | None]) -> dict[str | None, list[str]]:
