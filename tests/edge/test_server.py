@@ -78,6 +78,33 @@ async def test_a_stop_lets_open_calls_finish_and_closes_idle_ones() -> None:
 
 
 @on_uvloop
+async def test_a_request_sent_right_after_a_stream_is_answered_while_stopping() -> None:
+    """Its head had promised to keep the connection before the stop came: the client cannot know better."""
+    go_on = asyncio.Event()
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] != "/stream":
+            await echo(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"two", "more_body": False})
+
+    async with door(call, drain_s=10) as opened:
+        reader, writer = await opened.connect()
+        writer.write(GET.replace(b"/ ", b"/stream "))
+        await asyncio.wait_for(reader.readuntil(b"one"), 5)
+        opened.stop.set()
+        await asyncio.sleep(1.3)  # past the grace of idle connections
+        go_on.set()
+        await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 5)
+        writer.write(GET)
+        (answer,) = answers(await asyncio.wait_for(reader.read(), 5))
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+@on_uvloop
 async def test_after_the_drain_calls_and_streams_are_told() -> None:
     async def call(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/stream":
