@@ -97,6 +97,8 @@ class Stage:
 
     async def theme(self, theme: str) -> None:
         await self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        # the page hears of it with the next frame; until then half of it could still be of the other theme
+        await self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     async def storages(self) -> str:
         """Everything that scripts of the page can keep, as one text."""

@@ -122,7 +122,6 @@ async def test_live_figures_grow_with_a_call(shown: tuple[Stage, Book]) -> None:
     await page.goto(f"{s.url}/admin?range=30d")
     calls = page.locator("dt", has_text="Calls").locator("xpath=following-sibling::dd[1]/a")
     before = int((await calls.inner_text()).replace(",", ""))
-    await page.wait_for_timeout(1500)
     chat = {"model": "sim-gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
     async with httpx2.AsyncClient(trust_env=False) as http:
         answer = await http.post(f"{s.door.api}/chat/completions", json=chat, headers={"authorization": f"Bearer {key}"})
@@ -277,6 +276,7 @@ async def test_others_are_kept_out_and_no_data_is_asked_for(tmp_path: Path) -> N
     async with stage(tmp_path) as s:
         page = s.page
         await s.sign_in("ben@example.com", "user")
+        await page.wait_for_load_state("networkidle")
         asked: list[str] = []
         page.on("request", lambda request: asked.append(_path(request)))
         for place in ("", "/calls", "/accounts", "/routes", "/keys", "/users", "/budgets", "/adapters", "/prices", "/audit"):

@@ -67,7 +67,6 @@ async def test_every_page_is_fit_to_be_seen(tmp_path: Path, monkeypatch: pytest.
             await s.page.wait_for_timeout(150)
             for theme in ("light", "dark"):
                 await s.theme(theme)
-                await s.page.wait_for_timeout(200)  # colours of both themes on one screen are nobody's page
                 await s.axe(f"{name} in {theme}")
             await s.pictures(f"console-{name}")
             await _fits(s, name)

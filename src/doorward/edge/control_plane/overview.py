@@ -59,6 +59,17 @@ class RankedOut(Answer):
     cost_nanos: int
 
 
+class RunningOut(Answer):
+    bucket: int = Field(description="Unix seconds: the quarter of an hour that these are sums of.")
+    calls: int
+    failed_calls: int
+    cached_calls: int
+    unknown_cost_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_nanos: int
+
+
 class OverviewOut(Answer):
     from_s: float
     to_s: float
@@ -75,19 +86,9 @@ class OverviewOut(Answer):
     top_users: list[RankedOut]
     models: list[str]
     attention: list[AttentionOut]
+    running: RunningOut = Field(description="The quarter of an hour under way, as `now` has it: what live sums grow from.")
     last_problem_at: int | None = Field(description="Unix seconds of the newest quarter of an hour with a failed call, of 30 days.")
     has_calls: bool
-
-
-class RunningOut(Answer):
-    bucket: int = Field(description="Unix seconds: the quarter of an hour that these are sums of.")
-    calls: int
-    failed_calls: int
-    cached_calls: int
-    unknown_cost_calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_nanos: int
 
 
 @routes.get("/api/v1/overview")
@@ -105,6 +106,7 @@ async def overview(
     now_s = parts.clock.wall()
     over = period(since if since or until else str(now_s - DAY_S), until, tz, now_s)
     found = await console.overviews.of(over, key_id, model)
+    bucket, sums = await console.overviews.running(now_s, key_id, model)
     return OverviewOut(
         from_s=over.from_s,
         to_s=over.to_s,
@@ -121,6 +123,7 @@ async def overview(
         top_users=_ranked(found.top_users),
         models=found.models,
         attention=await attention(parts, console, found.now),
+        running=RunningOut(bucket=bucket, **sums),
         last_problem_at=found.last_problem_at,
         has_calls=found.has_calls,
     )

@@ -24,12 +24,10 @@ export function useLive(found: Overview | undefined, on: boolean, asked: { key_i
   const [shown, setShown] = useState(found);
   const latest = useRef({ found, again });
   latest.current = { found, again };
-  const since = useRef<Running | null>(null);
   const [hidden, setHidden] = useState(document.hidden);
 
   useEffect(() => {
     setShown(found);
-    since.current = null;
   }, [found]);
 
   useEffect(() => {
@@ -44,13 +42,11 @@ export function useLive(found: Overview | undefined, on: boolean, asked: { key_i
     let bucket: number | null = null;
     source.onmessage = (event: MessageEvent<string>) => {
       const now = JSON.parse(event.data) as Running;
-      if (bucket !== null && now.bucket !== bucket) latest.current.again();
-      bucket = now.bucket;
-      const { found: base } = latest.current;
+      const { found: base, again: askAgain } = latest.current;
       if (!base) return;
-      // the first sums after a whole answer are the ground that later ones are measured from
-      if (since.current === null || since.current.bucket !== now.bucket) since.current = now;
-      else setShown(grown(base, since.current, now));
+      if (now.bucket > base.running.bucket && now.bucket !== bucket) askAgain();
+      bucket = now.bucket;
+      if (base.running.bucket === now.bucket) setShown(grown(base, base.running, now));
     };
     return () => source.close();
   }, [on, hidden, asked.key_id, asked.model]);
