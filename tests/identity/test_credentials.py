@@ -42,6 +42,7 @@ class Row:
     expires_at: float | None = None
     revoked_at: float | None = None
     lineage: str | None = None
+    content_days: int | None = None
 
 
 @dataclass

@@ -17,6 +17,7 @@ ALLOWED = {
     "upstream/concealed.py": "looks for the attempt's key in what an upstream says of a failure, to cut it",
     "upstream/webhooks.py": "signs what goes to the operator's webhook",
     "relay/idempotency.py": "an answer that was sealed for its replay, no key",
+    "relay/content_log.py": "what a call said, for its owner, where its key keeps that; no key",
     "adapters/adapter.py": "the operator's headers, sent with one request",
     "relay/proxy_answer.py": "looks for these headers in an answer, to cut them",
     # sign-in

@@ -237,7 +237,14 @@ async def test_nothing_opened_stays_in_memory_of_the_vault(tmp_path: Path) -> No
         await store.close()
 
 
-OPENERS = {"upstream/credentials.py", "upstream/webhooks.py", "identity/oidc.py", "identity/issuer.py", "relay/idempotency.py"}
+OPENERS = {
+    "upstream/credentials.py",
+    "upstream/webhooks.py",
+    "identity/oidc.py",
+    "identity/issuer.py",
+    "relay/idempotency.py",
+    "relay/content_log.py",
+}
 """The only files that may call `vault.use`."""
 
 

@@ -76,6 +76,7 @@ def _parts(
         try_account=Trial(ground.catalogue, ground.accounts, traffic.fetch, clock).try_account,
         version=__version__,
         accounting=Accounting.over(ground.store),
+        content_of=traffic.pipeline.content_log.reader(),
         money=Money(treasury, traffic.budgets, Estimates(traffic.budgets, treasury, traffic.pipeline.route)),
         allow_private=settings.allow_private_upstreams,
         desk=people.desk,

@@ -14,6 +14,7 @@ from doorward.identity.credentials import Credentials
 from doorward.identity.custody import require_startable
 from doorward.identity.desk import Desk
 from doorward.identity.vigil import Vigil
+from doorward.relay.content_log import ContentLog
 from doorward.settings import Settings
 from doorward.store.key_addresses import KeyAddresses
 from doorward.upstream.webhooks import Webhooks
@@ -34,7 +35,8 @@ def seat(settings: Settings, clock: Clock, ground: Ground, running: Running) -> 
         allow_public=settings.allow_public_anonymous,
         has_spend_cap=settings.spend_cap_usd is not None,
     )
-    desk = Desk.of(settings, ground.store, clock, ground.transport)
+    content_of = ContentLog(ground.store, ground.vault).reader()
+    desk = Desk.of(settings, ground.store, clock, ground.transport, content_of=content_of)
     running.close_later_at_once(desk.passwords.close)
     unusual = Unusual(KeyAddresses(ground.store), desk.audit, clock, _alarm(ground.webhooks))
     running.keep(unusual.run(), "unusual uses")

@@ -64,6 +64,17 @@ def span_s(text: str, option: str) -> float:
     return timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
 
 
+def days(text: str, option: str) -> int | None:
+    """`30`, or `off` -> `None`."""
+    if text == "off":
+        return None
+    if not re.fullmatch(r"\d{1,4}", text):
+        raise Failure(
+            f"{option} is no number of days", "It is 1 to 90, or off.", f"for example {option} 30", "wrong_use", WRONG_USE
+        )
+    return int(text)
+
+
 def words(text: str) -> list[str]:
     """`a,b , c` -> `["a", "b", "c"]`."""
     return [word.strip() for word in text.split(",") if word.strip()]

@@ -23,6 +23,9 @@ from doorward.store.client_keys import KeyFields, KeyRow
 
 app = noun("Client keys, for applications. A key is shown once and kept only as a hash.")
 
+ContentDays = Annotated[
+    int | None, typer.Option("--log-content-days", metavar="N", help="Keep what its calls say, sealed, for 1 to 90 days.")
+]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The key's public id, from doorward key list.")]
 
 
@@ -44,6 +47,7 @@ def create(
     concurrency: Concurrency = None,
     budget_usd: Annotated[str | None, typer.Option("--budget-usd", metavar="X", help="Dollars it may spend a period.")] = None,
     budget_period: Annotated[str, typer.Option("--budget-period", metavar="WORD", help="day, month or ever.")] = "month",
+    log_content_days: ContentDays = None,
 ) -> Outcome:
     """Make a client key. It draws on the operator's accounts; with --owner it stands for that user.
 
@@ -76,6 +80,7 @@ def create(
                 expires_at=None if expires is None else time.time() + given.span_s(expires, "--expires"),
                 owner_user_id=None if owner is None else await owner_of(house, owner, scopes),
                 limits=limits,
+                content_days=log_content_days,
             ),
             ALL_SCOPES,
         )
@@ -142,8 +147,11 @@ def set_(
     key_id: Id,
     label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="A name for people.")] = None,
     expires: Annotated[str | None, typer.Option("--expires", metavar="SPAN", help="When it ends, like 30d, or never.")] = None,
+    log_content_days: Annotated[
+        str | None, typer.Option("--log-content-days", metavar="N", help="Keep what its calls say for 1 to 90 days, or off.")
+    ] = None,
 ) -> Outcome:
-    """Change label or expiry."""
+    """Change label, expiry, or for how long what its calls say is kept."""
 
     async def work(house: House) -> Outcome:
         await house.key(key_id)
@@ -152,6 +160,8 @@ def set_(
             fields["label"] = given.label(label)
         if expires is not None:
             fields["expires_at"] = None if expires == "never" else time.time() + given.span_s(expires, "--expires")
+        if log_content_days is not None:
+            fields["content_days"] = given.days(log_content_days, "--log-content-days")
         if not fields:
             raise Failure(
                 "nothing to change was named",
@@ -160,7 +170,7 @@ def set_(
                 "wrong_use",
                 WRONG_USE,
             )
-        row = await house.client_keys.change(key_id, **fields)
+        row = await house.keysmith.change(key_id, fields)
         return Outcome(shown(row), said=f'Key "{row.label}" changed. A running server uses it within 5 s.')
 
     return within(work)
@@ -241,4 +251,5 @@ def shown(row: KeyRow) -> dict[str, object]:
         "last_used_at": row.last_used_at,
         "rotated_from": row.rotated_from,
         "limits": limits_shown(row.limits),
+        "log_content_days": row.content_days,
     }

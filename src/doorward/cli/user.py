@@ -20,6 +20,7 @@ from doorward.core.errors import Forbidden, NotFound
 from doorward.identity.desk import Desk
 from doorward.identity.roles import ROLE_SCOPES
 from doorward.identity.users import normal_email, role_of
+from doorward.relay.content_log import ContentLog
 from doorward.store.users import User, UserRows
 
 app = noun("Users: who may sign in, and who is an admin.")
@@ -162,7 +163,8 @@ def invite(email: Email, admin: Annotated[bool, typer.Option("--admin", help="Th
 
 def at_the_desk(work: Callable[[Desk], Awaitable[Outcome]]) -> Outcome:
     async def with_desk(house: House) -> Outcome:
-        desk = Desk.of(house.settings, house.store, SystemClock(), None)
+        content_of = ContentLog(house.store, house.vault).reader()
+        desk = Desk.of(house.settings, house.store, SystemClock(), None, content_of=content_of)
         try:
             return await work(desk)
         finally:

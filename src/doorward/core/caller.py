@@ -52,6 +52,8 @@ class Caller:
     """Allowed models (exact, or a prefix ending in `*`), `None` = all."""
     adapters: tuple[str, ...] | None = None
     limits: KeyLimits = NO_LIMITS
+    content_days: int | None = None
+    """What is said in its calls is kept for so many days; `None`: it is not kept."""
 
     @property
     def is_admin(self) -> bool:

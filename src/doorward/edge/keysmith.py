@@ -18,6 +18,7 @@ from doorward.store.engine import Store
 
 ALL_SCOPES: tuple[Scope, ...] = ("call", "me", "admin")
 MOST_OVERLAP_S = 90 * 86400.0
+MOST_CONTENT_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Wish:
     """`None`: the operator's key."""
     adapters: tuple[str, ...] | None = None
     limits: KeyLimits = NO_LIMITS
+    content_days: int | None = None
+    """Keep what is said in its calls for so many days, 1 to 90; `None`: keep none of it."""
 
 
 class Keysmith:
@@ -47,6 +50,7 @@ class Keysmith:
         if beyond:
             raise Forbidden(f"A key's scopes cannot exceed its maker's. Leave out {', '.join(beyond)}.")
         check_bounds(wish.limits)
+        check_content_days(wish.content_days)
         async with self._store.writing() as connection:
             await self._must_be_ahead(wish.expires_at, await self._store.now_s(connection))
             public_id, whole, digest = client_key.make()
@@ -61,18 +65,16 @@ class Keysmith:
                 owner_user_id=wish.owner_user_id,
                 adapters=wish.adapters,
                 limits=wish.limits,
+                content_days=wish.content_days,
             )
             return await self._client_keys.add(row, within=connection), whole
 
-    async def change(self, public_id: str, *, label: str | None, expires_at: float | None, sets_expiry: bool) -> KeyRow:
-        """Another label (`None`: as it is), and with `sets_expiry` another end (`None`: never)."""
-        fields = KeyFields()
-        if label is not None:
-            fields["label"] = label
+    async def change(self, public_id: str, fields: KeyFields) -> KeyRow:
+        """Fields that are left out stay; `expires_at` `None`: it never ends, `content_days` `None`: nothing more is kept."""
+        check_content_days(fields.get("content_days"))
         async with self._store.writing() as connection:
-            if sets_expiry:
-                await self._must_be_ahead(expires_at, await self._store.now_s(connection))
-                fields["expires_at"] = expires_at
+            if "expires_at" in fields:
+                await self._must_be_ahead(fields["expires_at"], await self._store.now_s(connection))
             return await self._client_keys.change(public_id, within=connection, **fields)
 
     async def rotate(self, public_id: str, overlap_s: float, maker: Collection[Scope]) -> tuple[KeyRow, Secret]:
@@ -107,3 +109,9 @@ class Keysmith:
     async def _must_be_ahead(self, expires_at: float | None, now_s: float) -> None:
         if expires_at is not None and expires_at <= now_s:
             raise Unprocessable("expires_at lies in the past. Give a time to come, in unix seconds.", param="expires_at")
+
+
+def check_content_days(days: int | None) -> None:
+    """Raises `Unprocessable`."""
+    if days is not None and not 1 <= days <= MOST_CONTENT_DAYS:
+        raise Unprocessable(f"Content is kept for 1 to {MOST_CONTENT_DAYS} days, or not at all.", param="log_content_days")

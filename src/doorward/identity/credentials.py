@@ -178,6 +178,7 @@ class Credentials:
             models=row.models,
             adapters=row.adapters,
             limits=row.limits,
+            content_days=row.content_days,
         )
 
 

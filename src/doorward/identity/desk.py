@@ -8,7 +8,7 @@ from doorward.audit.chain import Audit
 from doorward.core.clock import Clock
 from doorward.core.secret import Secret
 from doorward.identity.custody import Custody
-from doorward.identity.erasure import Erasure
+from doorward.identity.erasure import ContentOf, Erasure
 from doorward.identity.first_run import FirstRun
 from doorward.identity.invitations import Invitations
 from doorward.identity.issuer import Client, Issuer
@@ -50,6 +50,7 @@ class Desk:
         *,
         port: int | None = None,
         passwords: Passwords | None = None,
+        content_of: ContentOf | None = None,
     ) -> Desk:
         """`transport` `None`: no OIDC (the command line). `port`: the one that is really listened on."""
         site = Site.of(settings.public_url, settings.port if port is None else port)
@@ -69,7 +70,7 @@ class Desk:
             first_run=FirstRun(store, users, passwords),
             invitations=Invitations(store, users, passwords, audit),
             passkeys=Passkeys(store, site, audit),
-            erasure=Erasure(store, users, audit),
+            erasure=Erasure(store, users, audit, content_of),
             oidc=_oidc(settings, store, clock, transport, users, audit, site),
         )
 

@@ -46,6 +46,7 @@ class Book:
         self._rows: deque[tuple[Settled, Segment | None]] = deque()
         self._refusals: dict[Refusal, int] = {}
         self._wake = asyncio.Event()
+        self._flushing = asyncio.Lock()
         self._away = False
         self._refused_rows = 0
 
@@ -104,22 +105,29 @@ class Book:
         _log.warning("the book cannot be written (%s): rows wait in the journal", type(broken).__name__, exc_info=broken)
 
     async def flush(self) -> None:
-        """Move everything that is settled. Raises what the database raises; nothing is lost then."""
-        while self._rows or self._refusals:
-            batch = [self._rows[index] for index in range(min(BATCH_ROWS, len(self._rows)))]
-            refusals, self._refusals = self._refusals, {}
-            try:
-                await self._absorb([settled for settled, _ in batch], sorted(refusals.items()))
-            except BaseException:
-                for refusal, count in refusals.items():
-                    self._refusals[refusal] = self._refusals.get(refusal, 0) + count
-                raise
-            for _ in batch:
-                _, segment = self._rows.popleft()
-                if segment is not None:
-                    self._journal.moved(segment)
-        for segment in self._journal.spilled():
-            await self._fetch(segment)
+        """Move everything that is settled. Raises what the database raises; nothing is lost then.
+
+        One at a time: two that moved the same batch would each take its rows off, and the second ones were never written.
+        """
+        async with self._flushing:
+            while self._rows or self._refusals:
+                await self._move()
+            for segment in self._journal.spilled():
+                await self._fetch(segment)
+
+    async def _move(self) -> None:
+        batch = [self._rows[index] for index in range(min(BATCH_ROWS, len(self._rows)))]
+        refusals, self._refusals = self._refusals, {}
+        try:
+            await self._absorb([settled for settled, _ in batch], sorted(refusals.items()))
+        except BaseException:
+            for refusal, count in refusals.items():
+                self._refusals[refusal] = self._refusals.get(refusal, 0) + count
+            raise
+        for _ in batch:
+            _, segment = self._rows.popleft()
+            if segment is not None:
+                self._journal.moved(segment)
 
     async def _fetch(self, segment: Segment) -> None:
         """Rows that found no room in memory are read back from their file."""

@@ -126,6 +126,9 @@ class Entry:
     charge: Callable[[Entry, Attempt], None] | None = None
     """Sets usage and cost of an attempt that was sent and that no tap has heard the end of."""
 
+    then: Callable[[], None] | None = None
+    """Told once the call is settled; must not wait and must not raise."""
+
     def begins(self, attempt: Attempt) -> None:
         """An attempt is about to be sent. Raises `Unavailable`: then nothing may be."""
         if self.begin is not None:

@@ -287,3 +287,5 @@ class OpenEntry:
             _log.exception("the answer of call %s could not be counted: it is charged as an unknown outcome", entry.id)
         finally:
             self._ledger._settle(entry, self._endpoint, error)
+            if entry.then is not None:
+                entry.then()

@@ -15,6 +15,7 @@ from doorward.objects.ownership import Ownership
 from doorward.providers.route import Route
 from doorward.relay.admission import Admission
 from doorward.relay.binding import Binding
+from doorward.relay.content_log import ContentLog
 from doorward.relay.failover import Failover
 from doorward.relay.limits import Limits
 from doorward.relay.listing import FileList
@@ -37,6 +38,7 @@ class Pipeline:
     failover: Failover
     ownership: Ownership
     binding: Binding
+    content_log: ContentLog
     models: ModelList
     files: FileList
 
@@ -62,19 +64,21 @@ class Pipeline:
                     return
                 bound = await self.ownership.bound(caller, (*ids.values(), *exchange.asks.object_ids))
                 route = entry.route = self.router.resolve(exchange, caller, endpoint, bound)
+                page = None if caller.content_days is None else await self.content_log.page(caller, exchange, endpoint, entry)
                 key = self.response_cache.key(caller, exchange, endpoint, route)
                 if (cached := await self.response_cache.find(caller, key, exchange, entry)) is not None:
-                    yield slot.show(cached)
+                    yield slot.show(cached if page is None else page.through(cached))
                     return
                 fresh = self.response_cache.is_bypassed(exchange)
                 sharing = self.shared_calls.through(exchange, caller, entry, key, fresh=fresh)
                 async with sharing as joined:
                     if joined is not None:
-                        yield slot.show(joined)
+                        yield slot.show(joined if page is None else page.through(joined))
                         return
                     async with (
                         self.budgets.hold(caller, route, exchange, entry),
                         self.failover.open(route, exchange, endpoint, entry) as reply,
                     ):
                         bound_reply = self.binding.through(reply, exchange, caller, endpoint, entry)
-                        yield slot.show(sharing.tee(self.response_cache.record(bound_reply, caller, key)))
+                        said = bound_reply if page is None else page.through(bound_reply)
+                        yield slot.show(sharing.tee(self.response_cache.record(said, caller, key)))

@@ -40,6 +40,8 @@ class KeyRow:
     """The public id of the key that this one replaces."""
     lineage: str | None = None
     """The public id of the first key in a chain of rotations: the chain shares one budget. `None`: this is the first."""
+    content_days: int | None = None
+    """What is said in its calls is kept for so many days; `None`: it is not kept."""
     created_at: float = 0.0
     """The database's, once stored."""
     owner_role: Role | None = None
@@ -55,6 +57,7 @@ class KeyFields(TypedDict, total=False):
 
     label: str
     expires_at: float | None
+    content_days: int | None
 
 
 KeyRows = list[KeyRow]
@@ -107,6 +110,7 @@ class ClientKeys:
             "expires_at": key.expires_at,
             "rotated_from": key.rotated_from,
             "lineage": key.lineage,
+            "content_days": key.content_days,
         }
         async with self._store.writing(within) as connection:
             try:
@@ -194,5 +198,6 @@ def _key(row: Row[Any]) -> KeyRow:
         last_used_at=row.last_used_at,
         rotated_from=row.rotated_from,
         lineage=row.lineage,
+        content_days=row.content_days,
         created_at=row.created_at,
     )

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, Table, Text, delete, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, LargeBinary, Table, Text, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from doorward.store.call_contents import sealed_name
 from doorward.store.engine import Store
 from doorward.store.tables import metadata
 from doorward.store.tables.doors import accounts, sealed
+from doorward.store.tables.traffic import call_contents
 
-NAMELESS = frozenset({"calls", "rollups", "refusals"})
+NAMELESS = frozenset({"calls", "rollups", "daily_rollups", "refusals"})
 """Kept after an erasure, without a name: sums of money and counts."""
 ELSEWHERE = frozenset({"users", "audit_people", "audit_rows", "tickets"})
 """Removed or made nameless by their own rooms; tickets go with the user's row."""
@@ -40,13 +42,24 @@ class Holdings:
                 rows = (await connection.execute(select(*shown).where(_of(table, user_id)))).mappings().all()
                 if rows:
                     found[table.name] = [dict(row) for row in rows]
+                for part, reference in _parts(table):
+                    # messages, documents, steps: theirs because they go with what is theirs
+                    whole = select(reference.column).where(_of(table, user_id))
+                    rows = (await connection.execute(select(part).where(reference.parent.in_(whole)))).mappings().all()
+                    if rows:
+                        found[part.name] = [dict(row) for row in rows]
         return found
 
     async def erase(self, user_id: str, nobody: str, within: AsyncConnection) -> dict[str, int]:
-        """Delete, or put `nobody` in place of the user -> rows by table. Sealed keys go with their accounts."""
+        """Delete, or put `nobody` in place of the user -> rows by table.
+
+        What is sealed goes with its row: keys with accounts, contents with calls.
+        """
         done: dict[str, int] = {}
         names = (await within.execute(select(accounts.c.id).where(_of(accounts, user_id)))).scalars()
         keys = [f"account:{account_id}" for account_id in names]
+        openings = (await within.execute(select(call_contents.c.opening).where(_of(call_contents, user_id)))).scalars()
+        keys += [sealed_name(opening) for opening in openings]
         done["sealed"] = (await within.execute(delete(sealed).where(sealed.c.name.in_(keys)))).rowcount if keys else 0
         for table in reversed(_tables()):
             mine = _of(table, user_id)
@@ -61,6 +74,17 @@ def _tables() -> list[Table]:
     """In the order of their foreign keys, the referenced first."""
     return [
         table for table in metadata.sorted_tables if table.name not in ELSEWHERE and any(name in table.columns for name in _OWNERS)
+    ]
+
+
+def _parts(whole: Table) -> list[tuple[Table, ForeignKey]]:
+    """Tables without an owner of their own, whose rows are deleted with this one's."""
+    return [
+        (table, reference)
+        for table in metadata.sorted_tables
+        if table.name not in ELSEWHERE and not any(name in table.columns for name in _OWNERS)
+        for reference in table.foreign_keys
+        if reference.column.table is whole and reference.ondelete == "CASCADE"
     ]
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, Query
 from pydantic import Field
 
+from doorward.core.caller import Caller
 from doorward.core.errors import BadRequest, NotFound
 from doorward.core.money import NANOS_PER_USD
 from doorward.edge.control_plane.accounting import HasAccounting, whose
-from doorward.edge.control_plane.caller import Calling
+from doorward.edge.control_plane.caller import Calling, HasParts
 from doorward.edge.control_plane.declare import declared, router
+from doorward.edge.control_plane.desk import FromAddr, desk_of
 from doorward.edge.control_plane.fields import Answer
+from doorward.edge.control_plane.parts import Parts
 from doorward.ledger.why import explain
 from doorward.store import lists
 from doorward.store.call_rows import CallRow
@@ -71,9 +75,17 @@ class StepOut(Answer):
     details: dict[str, Any]
 
 
+class ContentOut(Answer):
+    request: str
+    answer: str = Field(description="The body; of a stream, the text of its events.")
+    cut: bool = Field(description="Request or answer had more than the 256 KiB that are kept.")
+    expires_at: float
+
+
 class CallWhy(CallOut):
     held_nanos: int | None
     steps: list[StepOut]
+    content: ContentOut | None = Field(description="Only with `content=1`, and where the key keeps what its calls say.")
 
 
 class RefusalOut(Answer):
@@ -157,14 +169,31 @@ def _page(rows: list[CallRow], *, older: bool, newer: bool) -> CallList:
 
 @routes.get("/api/v1/calls/{call_id}")
 @declared(auth="either", scope="call")
-async def explain_call(accounting: HasAccounting, caller: Calling, call_id: str) -> CallWhy:
+async def explain_call(
+    parts: HasParts,
+    accounting: HasAccounting,
+    caller: Calling,
+    call_id: str,
+    from_addr: FromAddr,
+    content: Annotated[bool, Query(description="Show what was said too. An admin's look is audited.")] = False,
+) -> CallWhy:
     """One call: every decision about it, in order."""
     found = await accounting.calls.one(call_id, whose(caller, mine=False))
     if found is None:
         raise NotFound("There is no such call.")
     call, attempts = found
     steps = [StepOut(**step) for step in explain(call, attempts)]
-    return CallWhy(**shown(call), held_nanos=call.held_nanos, steps=steps)
+    said = await _said(parts, caller, call, from_addr) if content else None
+    return CallWhy(**shown(call), held_nanos=call.held_nanos, steps=steps, content=said)
+
+
+async def _said(parts: Parts, caller: Caller, call: CallRow, from_addr: str) -> ContentOut | None:
+    """An admin's look stands in the audit chain before anything is shown; without a chain there is none."""
+    if caller.is_admin:
+        desk = await desk_of(parts)
+        await desk.audit.append(caller, "call.content.read", call.owner, from_addr=from_addr, details={"call": call.id})
+    found = await parts.content_of(call.opening) if parts.content_of is not None else None
+    return None if found is None else ContentOut(**asdict(found))
 
 
 @routes.get("/api/v1/refusals")

@@ -12,7 +12,7 @@ from doorward.edge.slot import Slot
 from doorward.identity.desk import Desk
 
 
-async def _desk(parts: HasParts) -> Desk:
+async def desk_of(parts: HasParts) -> Desk:
     if parts.desk is None:
         raise Unavailable("This server was built without users.")
     return parts.desk
@@ -28,6 +28,6 @@ async def _from_addr(parts: HasParts, request: Request) -> str:
     return parts.peers.address(request.scope.get("client"), request.scope["headers"])
 
 
-HasDesk = Annotated[Desk, Depends(_desk)]
+HasDesk = Annotated[Desk, Depends(desk_of)]
 HasSlot = Annotated[Slot, Depends(_slot)]
 FromAddr = Annotated[str, Depends(_from_addr)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,14 +15,18 @@ from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
 from doorward.edge.control_plane.fields import Answer, Body, Deleted, Text
 from doorward.edge.control_plane.key_limits import AdapterNames, LimitsIn, LimitsOut, shown, taken
 from doorward.edge.control_plane.road import forget_answers
-from doorward.edge.keysmith import MOST_OVERLAP_S, Wish
+from doorward.edge.keysmith import MOST_CONTENT_DAYS, MOST_OVERLAP_S, Wish
 from doorward.edge.provider_form import models as checked_models
-from doorward.store.client_keys import KeyRow
+from doorward.store.client_keys import KeyFields, KeyRow
 
 routes = router("keys")
 
 Models = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=200)]
 ShareName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+ContentDays = Annotated[
+    int | None,
+    Field(ge=1, le=MOST_CONTENT_DAYS, description="Keep what is said in its calls, sealed, for so many days; null: not."),
+]
 UnixTime = Annotated[float, Field(gt=0, lt=1e11, description="Unix seconds.")]
 
 
@@ -36,6 +40,7 @@ class KeyOut(Answer):
     owner_user_id: str | None = Field(description="null: the operator's key.")
     owner: str | None = Field(description="The owner's e-mail address.")
     limits: LimitsOut
+    log_content_days: int | None = Field(description="Days for which what is said in its calls is kept; null: it is not.")
     state: Literal["active", "expired", "revoked"]
     created_at: float
     expires_at: float | None
@@ -61,6 +66,7 @@ class KeyIn(Body):
     owner: Annotated[str, Field(max_length=255)] | None = Field(None, description="A user's e-mail address; null: the operator's.")
     limits: LimitsIn = LimitsIn()
     expires_at: UnixTime | None = None
+    log_content_days: ContentDays = None
 
 
 class KeyChange(Body):
@@ -68,6 +74,7 @@ class KeyChange(Body):
 
     label: Text | None = None
     expires_at: UnixTime | None = None
+    log_content_days: ContentDays = None
 
 
 class Rotation(Body):
@@ -100,6 +107,7 @@ async def make_key(parts: HasParts, caller: Calling, wish: KeyIn) -> NewKeyOut:
             owner_user_id=await _owner(parts, wish),
             adapters=None if wish.adapters is None else tuple(wish.adapters),
             limits=taken(wish.limits),
+            content_days=wish.log_content_days,
         ),
         caller.scopes,
     )
@@ -119,9 +127,11 @@ async def get_key(parts: HasParts, key_id: str) -> KeyOut:
 @routes.patch("/api/v1/keys/{key_id}")
 @declared(auth="either", scope="admin", body_cap_bytes=JSON_CAP_BYTES)
 async def change_key(parts: HasParts, key_id: str, wish: KeyChange) -> KeyOut:
-    """Change label or expiry."""
-    sets_expiry = "expires_at" in wish.model_fields_set
-    row = await parts.keysmith.change(key_id, label=wish.label, expires_at=wish.expires_at, sets_expiry=sets_expiry)
+    """Change label, expiry, or for how long what is said in its calls is kept."""
+    fields = changed(wish.model_fields_set, wish.label, wish.log_content_days)
+    if "expires_at" in wish.model_fields_set:
+        fields["expires_at"] = wish.expires_at
+    row = await parts.keysmith.change(key_id, fields)
     parts.credentials.forget(key_id)
     return await _out(parts, row)
 
@@ -152,6 +162,16 @@ async def purge_key(parts: HasParts, key_id: str) -> Deleted:
     await parts.keysmith.purge([key_id])
     parts.credentials.forget(key_id)
     return Deleted(id=key_id)
+
+
+def changed(given: Collection[str], label: str | None, content_days: int | None) -> KeyFields:
+    """What a change names; a label cannot be taken away."""
+    fields = KeyFields()
+    if label is not None:
+        fields["label"] = label
+    if "log_content_days" in given:
+        fields["content_days"] = content_days
+    return fields
 
 
 async def _owner(parts: HasParts, wish: KeyIn) -> str | None:
@@ -187,6 +207,7 @@ def _shown(row: KeyRow, now_s: float, owners: Mapping[str, str]) -> dict[str, ob
         "owner_user_id": row.owner_user_id,
         "owner": owners.get(row.owner_user_id or ""),
         "limits": shown(row.limits),
+        "log_content_days": row.content_days,
         "state": state,
         "created_at": row.created_at,
         "expires_at": row.expires_at,

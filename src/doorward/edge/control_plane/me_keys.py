@@ -12,7 +12,7 @@ from doorward.edge.control_plane.caller import Calling, HasParts
 from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
 from doorward.edge.control_plane.fields import Answer, Body, Text
 from doorward.edge.control_plane.key_limits import AdapterNames, LimitsIn, LimitsOut, shown, taken
-from doorward.edge.control_plane.keys import Models, Rotation, UnixTime
+from doorward.edge.control_plane.keys import ContentDays, Models, Rotation, UnixTime, changed
 from doorward.edge.control_plane.road import forget_answers
 from doorward.edge.keysmith import Wish
 from doorward.edge.provider_form import models as checked_models
@@ -29,10 +29,14 @@ class MyKeyIn(Body):
     adapters: AdapterNames | None = None
     limits: LimitsIn = LimitsIn()
     expires_at: UnixTime | None = None
+    log_content_days: ContentDays = None
 
 
 class MyKeyChange(Body):
-    label: Text
+    """Fields that are left out stay as they are."""
+
+    label: Text | None = None
+    log_content_days: ContentDays = None
 
 
 class MyKeyOut(Answer):
@@ -42,6 +46,7 @@ class MyKeyOut(Answer):
     models: list[str] | None = Field(description="Models it may use; null: all.")
     adapters: list[str] | None = Field(description="Adapters it may use; null: all.")
     limits: LimitsOut
+    log_content_days: int | None = Field(description="Days for which what is said in its calls is kept; null: it is not.")
     state: Literal["active", "expired", "revoked"]
     created_at: float
     expires_at: float | None
@@ -79,6 +84,7 @@ async def make(parts: HasParts, caller: Calling, wish: MyKeyIn) -> MyKeyMade:
             owner_user_id=_user(caller),
             adapters=None if wish.adapters is None else tuple(wish.adapters),
             limits=taken(wish.limits),
+            content_days=wish.log_content_days,
         ),
         caller.scopes,
     )
@@ -87,10 +93,10 @@ async def make(parts: HasParts, caller: Calling, wish: MyKeyIn) -> MyKeyMade:
 
 @routes.patch("/api/v1/me/keys/{key_id}")
 @declared(auth="either", scope="me", body_cap_bytes=JSON_CAP_BYTES, modes=WITH_LOGIN)
-async def rename(parts: HasParts, caller: Calling, key_id: str, wish: MyKeyChange) -> MyKeyOut:
-    """Give one of my keys another label."""
+async def change(parts: HasParts, caller: Calling, key_id: str, wish: MyKeyChange) -> MyKeyOut:
+    """Give one of my keys another label, or say for how long what is said in its calls is kept."""
     await _mine(parts, caller, key_id)
-    row = await parts.client_keys.change(key_id, label=wish.label)
+    row = await parts.keysmith.change(key_id, changed(wish.model_fields_set, wish.label, wish.log_content_days))
     parts.credentials.forget(key_id)
     return MyKeyOut(**_shown(row, parts.clock.wall()))
 
@@ -148,6 +154,7 @@ def _shown(row: KeyRow, now_s: float) -> dict[str, object]:
         "models": None if row.models is None else list(row.models),
         "adapters": None if row.adapters is None else list(row.adapters),
         "limits": shown(row.limits),
+        "log_content_days": row.content_days,
         "state": "revoked" if row.revoked_at is not None else "active" if row.is_valid(now_s) else "expired",
         "created_at": row.created_at,
         "expires_at": row.expires_at,

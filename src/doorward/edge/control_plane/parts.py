@@ -15,6 +15,7 @@ from doorward.edge.trial import Tried
 from doorward.identity.credentials import Credentials
 from doorward.identity.desk import Desk
 from doorward.ledger.reports import Accounting
+from doorward.relay.content_log import ContentOf
 from doorward.store.accounts import Accounts
 from doorward.store.client_keys import ClientKeys
 from doorward.store.providers import Providers
@@ -43,6 +44,8 @@ class Parts:
     """Where the key of `/api/v1/openai-key` and `/api/v1/me/openai-key` goes in."""
     accounting: Accounting | None = None
     """The book; `None`: this Doorward shows none, as in tests of other nouns."""
+    content_of: ContentOf | None = None
+    """What a call said, where its key keeps that; `None`: nothing is kept, as in tests of other nouns."""
     money: Money | None = None
     """Budgets, prices, estimates; `None`: this Doorward keeps none, as in tests of other nouns."""
     shell: Shell | None = None

@@ -116,9 +116,9 @@ async def remove_user(desk: HasDesk, caller: Calling, user_id: str, from_addr: F
 
 @routes.get("/api/v1/users/{user_id}/export", response_model=dict[str, Any])
 @declared(auth="either", scope="admin")
-async def export_user(desk: HasDesk, user_id: str) -> Response:
+async def export_user(desk: HasDesk, caller: Calling, user_id: str, from_addr: FromAddr) -> Response:
     """Everything kept about a user, without hashes and keys."""
-    return JSONResponse(await desk.erasure.export(user_id))
+    return JSONResponse(await desk.erasure.export(user_id, actor=caller, from_addr=from_addr))
 
 
 @routes.post("/api/v1/users/{user_id}/erase")

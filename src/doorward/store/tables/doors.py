@@ -101,6 +101,7 @@ client_keys = Table(
     Column("last_used_at", Double),
     Column("rotated_from", Text),
     Column("lineage", Text),
+    Column("content_days", Integer),
     created_at(),
     Index(None, "owner_user_id"),
 )

@@ -16,6 +16,18 @@ idempotent_calls = Table(
     Column("expires_at", Double, nullable=False, index=True),
 )
 
+call_contents = Table(
+    "call_contents",
+    metadata,
+    # what was said in a call lies sealed under `content:<opening>`; here stands whose it is and how long it may be kept
+    Column("opening", Text, primary_key=True),
+    Column("call_id", Text, nullable=False),
+    Column("owner", Text, nullable=False, index=True),
+    Column("key_id", Text, nullable=False),
+    Column("cut", Boolean, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+)
+
 call_limits = Table(
     "call_limits",
     metadata,

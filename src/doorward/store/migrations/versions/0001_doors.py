@@ -125,6 +125,7 @@ def upgrade() -> None:
         sa.Column("last_used_at", sa.Double),
         sa.Column("rotated_from", sa.Text),
         sa.Column("lineage", sa.Text),
+        sa.Column("content_days", sa.Integer),
         sa.Column("created_at", sa.Double, nullable=False, server_default=database_now()),
     )
     op.create_index(op.f("ix_client_keys_owner_user_id"), "client_keys", ["owner_user_id"])

@@ -22,6 +22,17 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_idempotent_calls_expires_at"), "idempotent_calls", ["expires_at"])
     op.create_table(
+        "call_contents",
+        sa.Column("opening", sa.Text, primary_key=True),
+        sa.Column("call_id", sa.Text, nullable=False),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("key_id", sa.Text, nullable=False),
+        sa.Column("cut", sa.Boolean, nullable=False),
+        sa.Column("expires_at", sa.Double, nullable=False),
+    )
+    op.create_index(op.f("ix_call_contents_owner"), "call_contents", ["owner"])
+    op.create_index(op.f("ix_call_contents_expires_at"), "call_contents", ["expires_at"])
+    op.create_table(
         "call_limits",
         sa.Column("subject", sa.Text, primary_key=True),
         sa.Column("rpm", sa.Integer),

@@ -1,0 +1,43 @@
+"""Two that move the book at once, the task and whoever stops it or asks for it, lose no row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.ledger.conftest import CHAT, MemoryShelf, answered, caller, exchange
+
+from doorward.core.clock import SystemClock
+from doorward.ledger.ledger import Ledger
+from doorward.providers.prices import Prices
+from doorward.store.call_rows import Refusal, Settled
+
+
+class SlowShelf(MemoryShelf):
+    """Writes after a while, and rows go on being settled meanwhile."""
+
+    async def absorb(self, rows: Sequence[Settled], refusals: Sequence[tuple[Refusal, int]] = ()) -> int:
+        await asyncio.sleep(0.01)
+        return await super().absorb(rows, refusals)
+
+
+async def test_two_flushes_at_once_move_every_row(tmp_path: Path, prices: Prices) -> None:
+    shelf = SlowShelf()
+    ledger = Ledger(tmp_path / "journal", "start1", shelf, prices, SystemClock())
+    ledger.journal.open()
+
+    async def call() -> None:
+        async with ledger.entry(caller(), exchange(), CHAT) as entry:
+            answered(entry)
+
+    for _ in range(5):
+        await call()
+    first, second = asyncio.create_task(ledger.book.flush()), asyncio.create_task(ledger.book.flush())
+    await asyncio.sleep(0)
+    for _ in range(5):
+        await call()
+    await asyncio.gather(first, second)
+    assert len(shelf.rows) == 10
+    assert ledger.book.waiting == 0
+    await ledger.stop()
