@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from tests.answers import Sleep, error_answer, json_answer
-from tests.apps.shop import TOKEN, TOOL, place, wants
+from tests.apps.shop import TOKEN, TOOL, document, place, wants
 from tests.apps.test_agent import tool_messages
 
 from doorward.core.caller import KeyLimits
@@ -111,3 +112,20 @@ async def test_what_comes_back_is_bounded_text(
         assert text.endswith(told)
         assert len(text) <= 20_000
         assert "\ufffd" not in text[:1000]
+
+
+async def test_a_tool_that_was_offered_before_asks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One adapter that the key may use does not open the others."""
+    async with place(tmp_path, monkeypatch, wants(), json_answer({})) as (here, model, api):
+        file = tmp_path / "doorward.yaml"
+        file.write_text(file.read_text() + document("mine", api.base_url))
+        narrow = await here.door.key(adapters=("mine",))
+        for _ in range(100):
+            tools = (await here.ask("GET", "/apps/agent/tools", key=narrow))["data"]
+            if found := [one for one in tools if one["name"] == TOOL]:
+                break
+            await asyncio.sleep(0.1)
+        assert found[0]["description"].endswith("Adapters: mine (GET).")
+        await here.ask("POST", "/apps/agent", {"message": "go"}, key=narrow)
+        assert tool_messages(model)[0]["content"] == "There is no adapter of that name that you may use."
+        assert api.calls == 0
