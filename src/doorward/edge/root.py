@@ -8,6 +8,9 @@ from typing import Any
 from doorward.core.errors import NotFound
 from doorward.wire import envelope
 
+_NEAR = 3
+"""By so many characters the list is cut into short ones: every call of `/v1` would pass all of it."""
+
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -17,10 +20,17 @@ class Root:
     def __init__(self, doors: Sequence[tuple[str, ASGI]]) -> None:
         self.doors = tuple(sorted(doors, key=lambda door: -len(door[0])))
         """The longest prefix first."""
+        near: dict[str, list[tuple[str, ASGI]]] = {prefix[:_NEAR]: [] for prefix, _ in self.doors if len(prefix) >= _NEAR}
+        for prefix, door in self.doors:
+            for start, found in near.items():
+                if start.startswith(prefix) or prefix.startswith(start):
+                    found.append((prefix, door))
+        self._near = {start: tuple(found) for start, found in near.items()}
+        self._elsewhere = tuple(door for door in self.doors if len(door[0]) < _NEAR)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         path: str = scope["path"]
-        for prefix, app in self.doors:
+        for prefix, app in self._near.get(path[:_NEAR], self._elsewhere):
             if path.startswith(prefix):
                 await app(scope, receive, send)
                 return

@@ -19,6 +19,7 @@ from doorward.core.errors import DoorwardError
 from doorward.core.money import Nanos
 from doorward.core.usage import Source, Usage
 from doorward.ledger.entry import Attempt, AttemptState, Entry
+from doorward.providers.route import Route
 from doorward.store.call_rows import AttemptRow, CallRow, Settled
 from doorward.wire.endpoints import Endpoint
 from doorward.wire.scrub import scrub
@@ -127,7 +128,7 @@ def settle(
     """The call's terminal row and its attempts'. Charges what was sent and not metered."""
     rows: list[AttemptRow] = []
     tokens_in = cached = tokens_out = reasoning = 0
-    source, reasons, version = Source.UPSTREAM.value, "", None
+    source, reasons, version = str(Source.UPSTREAM), "", None
     for attempt in entry.attempts:
         billed = attempt.may_be_billed
         if billed and not attempt.is_charged:
@@ -186,7 +187,7 @@ def settle(
         first_byte_ms=_span_ms(entry, entry.first_byte_s),
         duration_ms=_span_ms(entry, now.monotonic),
         settled_at=now.wall,
-        facts=facts_json(_with_route(entry)),
+        facts=facts_json(_with_route(entry)) if entry.facts or entry.route is None else _route_json(entry.route),
     )
     return Settled(call, rows)
 
@@ -196,13 +197,22 @@ def _with_route(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
     route = entry.route
     if route is None:
         return entry.facts
+    place = 1 + max((index for index, (step, _) in enumerate(entry.facts) if step == "limits"), default=-1)
+    return [*entry.facts[:place], ("route", _decided(route)), *entry.facts[place:]]
+
+
+def _decided(route: Route) -> dict[str, Any]:
     accounts = {plan.account.id: plan.account.label for plan in route.plans[:MAX_PLANS] if plan.account is not None}
     decided: dict[str, Any] = {"asked": clean(route.asked), "why": clean(route.why, MAX_REASON_CHARS)}
     decided |= {"candidates": len(route.plans), "accounts": accounts}
     if route.rescue:
         decided["rescue"] = True
-    place = 1 + max((index for index, (step, _) in enumerate(entry.facts) if step == "limits"), default=-1)
-    return [*entry.facts[:place], ("route", decided), *entry.facts[place:]]
+    return decided
+
+
+@lru_cache(maxsize=1024)  # one route serves many calls, and most of them have nothing else to tell
+def _route_json(route: Route) -> str:
+    return facts_json([("route", _decided(route))])
 
 
 def _attempt_row(entry: Entry, attempt: Attempt, billed: bool) -> AttemptRow:
@@ -213,7 +223,7 @@ def _attempt_row(entry: Entry, attempt: Attempt, billed: bool) -> AttemptRow:
         provider_id=attempt.provider_id,
         account_id=attempt.account_id,
         model=clean(attempt.model),
-        state=attempt.state.value,
+        state=str(attempt.state),
         status=attempt.status,
         upstream_id=clean(attempt.upstream_id),
         reason=clean(attempt.reason, MAX_REASON_CHARS) or "",
@@ -224,7 +234,7 @@ def _attempt_row(entry: Entry, attempt: Attempt, billed: bool) -> AttemptRow:
         units=_other_units(usage),
         cost_nanos=attempt.cost if billed else 0,
         held_nanos=attempt.held,
-        source=usage.source.value,
+        source=str(usage.source),
         price_version=attempt.price_version,
         started_ms=_span_ms(entry, attempt.started_s) or 0.0,
         first_event_ms=_span_ms(entry, attempt.first_event_s),

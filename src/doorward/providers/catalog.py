@@ -14,7 +14,7 @@ from doorward.providers.provider import Account, Provider
 
 SIMULATOR = "simulator"
 OPENAI = "openai"
-_REMEMBERED = 10_000
+REMEMBERED = 10_000
 """Answers kept per snapshot: model names come from clients, so they are bounded."""
 
 
@@ -65,7 +65,7 @@ class Catalog:
                 for account in self.accounts.values()
                 if account.provider_id == provider_id and account.owner in draws_on and account.is_usable and account.key_set_at
             )
-            if len(self._usable) < _REMEMBERED:
+            if len(self._usable) < REMEMBERED:
                 self._usable[wanted] = found
         return found
 
@@ -78,7 +78,7 @@ class Catalog:
         if wanted in self._found:
             return self._found[wanted]
         found = self._find(asked, draws_on)
-        if len(self._found) < _REMEMBERED:
+        if len(self._found) < REMEMBERED:
             self._found[wanted] = found
         return found
 
@@ -122,7 +122,7 @@ class Catalog:
         if model not in self._routes:
             candidates = [route for route in self.fallbacks if matches(route.match, model)]
             best = max(candidates, key=lambda route: (not route.match.endswith("*"), len(route.match)), default=None)
-            if len(self._routes) >= _REMEMBERED:
+            if len(self._routes) >= REMEMBERED:
                 return best
             self._routes[model] = best
         return self._routes[model]

@@ -32,9 +32,12 @@ class Plan:
     """The model as that provider knows it; `None` when the call names none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """What the router decided. `plans` holds each candidate once per model, primary model first."""
+    """What the router decided. `plans` holds each candidate once per model, primary model first.
+
+    One route serves every call that asks for the same, so it is known by being itself, as a plan is.
+    """
 
     asked: str | None
     """The model as the client wrote it."""

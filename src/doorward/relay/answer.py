@@ -88,7 +88,7 @@ def error_reply(incoming: Incoming, body: bytes) -> Reply:
     clean = scrub(body)
     headers = [(name, scrub(value)) for name, value in back(incoming.headers, incoming.status) if name != b"x-should-retry"]
     headers += [(b"x-should-retry", b"false"), (b"content-length", b"%d" % len(clean))]
-    return Reply(incoming.status, headers, _one(clean), whole=True)
+    return Reply(incoming.status, headers, Once(clean), whole=True)
 
 
 def _first(attempt: Attempt, deadline: Deadline) -> None:
@@ -113,12 +113,25 @@ async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline) -> Re
     if incoming.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(body)))
     attempt.state = AttemptState.DONE
-    return Reply(incoming.status, headers, _one(body), whole=True)
+    return Reply(incoming.status, headers, Once(body), whole=True)
 
 
-async def _one(body: bytes) -> AsyncIterator[bytes]:
-    if body:
-        yield body
+class Once:
+    """The chunks of a body that is at hand. Hand-written: the loop keeps a book of generators, and most calls pass here."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, body: bytes) -> None:
+        self._left = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        body, self._left = self._left, b""
+        if not body:
+            raise StopAsyncIteration
+        return body
 
 
 async def _pass(incoming: Incoming, first: bytes, attempt: Attempt, deadline: Deadline) -> AsyncIterator[bytes]:

@@ -150,16 +150,8 @@ class Slot:
         headers = [*headers, (b"x-doorward-cache", self._entry.cache.encode()), (b"x-doorward-attempts", b"%d" % attempts)]
         reply.headers = headers
         if reply.whole:
-            reply.chunks = self._with_cost(reply, reply.chunks)
+            reply.chunks = Costed(reply.chunks, headers, self._entry)
         return reply
-
-    async def _with_cost(self, reply: Reply, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """A whole answer's head goes out after its body was read: what it cost is known by then."""
-        async for chunk in chunks:
-            yield chunk
-        cost = self._entry.cost
-        if cost is not None:
-            reply.headers.append((b"x-doorward-cost-usd", usd_text(cost).encode()))
 
     def _ours(self) -> list[Header]:
         ours: list[Header] = []
@@ -173,6 +165,29 @@ class Slot:
                     (b"x-ratelimit-reset-" + word, duration(tightest.reset_s)),
                 ]
         return ours
+
+
+class Costed:
+    """A whole answer's head goes out after its body was read: what it cost is known by then. Hand-written, as `Slot`."""
+
+    __slots__ = ("_chunks", "_entry", "_headers")
+
+    def __init__(self, chunks: AsyncIterator[bytes], headers: list[Header], entry: Entry) -> None:
+        self._chunks = chunks
+        self._headers = headers
+        self._entry = entry
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            cost = self._entry.cost
+            if cost is not None:
+                self._headers.append((b"x-doorward-cost-usd", usd_text(cost).encode()))
+            raise
 
 
 def duration(seconds: float) -> bytes:

@@ -9,7 +9,7 @@ from doorward.core.caller import Caller
 from doorward.core.errors import BadRequest, DoorwardError, Forbidden, NotFound, UnknownModel
 from doorward.core.exchange import Exchange
 from doorward.objects.ownership import Bound
-from doorward.providers.catalog import Catalog, matches
+from doorward.providers.catalog import REMEMBERED, Catalog, matches
 from doorward.providers.provider import Account, Provider
 from doorward.providers.route import Plan, Route, TimeLimits
 from doorward.wire.endpoints import Endpoint
@@ -25,6 +25,9 @@ class Router:
         self._catalog = catalog
         self._no_account = no_account
         self._limits = limits
+        self._remembered: dict[tuple[str, frozenset[str], tuple[str, ...] | None], Route] = {}
+        self._snapshot: Catalog | None = None
+        """The one that `_remembered` was found in."""
 
     def resolve(self, exchange: Exchange, caller: Caller, endpoint: Endpoint, bound: Bound | None = None) -> Route:
         """Raises `UnknownModel`, `Forbidden`, `BadRequest`, or what custody says where no key is set."""
@@ -36,6 +39,18 @@ class Router:
             return self._pinned(catalog, bound, asked, caller)
         if asked is None:
             return self._without_model(catalog, exchange, caller, endpoint)
+        if catalog is not self._snapshot:
+            self._snapshot = catalog
+            self._remembered = {}
+        wanted = (asked, caller.draws_on, caller.models)
+        route = self._remembered.get(wanted)
+        if route is None:
+            route = self._found(catalog, asked, caller)
+            if len(self._remembered) < REMEMBERED:
+                self._remembered[wanted] = route
+        return route
+
+    def _found(self, catalog: Catalog, asked: str, caller: Caller) -> Route:
         found = catalog.find(asked, caller.draws_on)
         if found is None:
             raise UnknownModel(

@@ -55,20 +55,17 @@ RESPONSE_PREFIXES: tuple[bytes, ...] = (b"x-ratelimit-",)
 LENGTH = b"content-length"
 """Passes only where the body passes unchanged."""
 
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]*")
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def forward(headers: Headers) -> list[Header]:
     """The client's headers that an upstream may see. Raises `BadRequest` for what no client may send at all."""
-    named: set[bytes] = set()
-    for name, value in headers:
-        if not _NAME.fullmatch(name):
-            raise BadRequest("A header's name holds a character that is not allowed there.")
-        if _BAD_VALUE.search(value):
-            raise BadRequest("A header's value holds a control character.")
-        if name.lower() == b"connection":
-            named |= _tokens(value)
+    if not _are_names(headers):
+        raise BadRequest("A header's name holds a character that is not allowed there.")
+    if not _are_values(headers):
+        raise BadRequest("A header's value holds a control character.")
+    named = _named_by_connection(headers)
     kept: list[Header] = []
     for name, value in headers:
         lower = name.lower()
@@ -87,12 +84,9 @@ def back(headers: Headers, status: int, *, unchanged: bool = False) -> list[Head
     `unchanged`: the body goes on byte for byte, so its length holds; never for 1xx, 204 and 304, which
     have none. Raises `UpstreamFailed` for a name or value that would split our own answer.
     """
-    named: set[bytes] = set()
-    for name, value in headers:
-        if not _NAME.fullmatch(name) or _BAD_VALUE.search(value):
-            raise UpstreamFailed("The upstream's answer has a header with characters that are not allowed there.")
-        if name.lower() == b"connection":
-            named |= _tokens(value)
+    if not _are_names(headers) or not _are_values(headers):
+        raise UpstreamFailed("The upstream's answer has a header with characters that are not allowed there.")
+    named = _named_by_connection(headers)
     keeps_length = unchanged and status >= 200 and status not in (204, 304)
     kept: list[Header] = []
     for name, value in headers:
@@ -104,5 +98,20 @@ def back(headers: Headers, status: int, *, unchanged: bool = False) -> list[Head
     return kept
 
 
-def _tokens(value: bytes) -> set[bytes]:
-    return {token.strip().lower() for token in value.split(b",")}
+def _are_names(headers: Headers) -> bool:
+    """All at once: what is allowed in one name is allowed in all of them, end to end."""
+    names = [name for name, _ in headers]
+    return all(names) and _NAME.fullmatch(b"".join(names)) is not None
+
+
+def _are_values(headers: Headers) -> bool:
+    return _BAD_VALUE.search(b"".join([value for _, value in headers])) is None
+
+
+def _named_by_connection(headers: Headers) -> set[bytes]:
+    """Fields that `Connection` takes out."""
+    named: set[bytes] = set()
+    for name, value in headers:
+        if name.lower() == b"connection":
+            named |= {token.strip().lower() for token in value.split(b",")}
+    return named

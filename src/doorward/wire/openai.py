@@ -20,7 +20,15 @@ from doorward.wire.fields import Field
 MAX_MODEL_CHARS = 256
 
 _LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-_READ = frozenset({"model", "stream", "stream_options", "n", "service_tier", "previous_response_id", *_LIMITS})
+_KINDS: dict[str, type] = {
+    "model": str,
+    "n": int,
+    **dict.fromkeys(_LIMITS, int),
+    "previous_response_id": str,
+    "stream": bool,
+    "service_tier": str,
+}
+_READ = frozenset({*_KINDS, "stream_options"})
 
 # Where OpenAI's reference lets a request name stored objects: fields that hold an id themselves …
 _NAMES_OBJECT = ("conversation", "input_file_id", "training_file", "validation_file")
@@ -46,28 +54,25 @@ def read_asks(body: bytes) -> Asks:
             raise BadRequest(f"`{name}` stands twice in the body; send it once.", param=name)
         values[name] = field
 
-    def read(name: str, kind: type) -> Any:
-        field = values.get(name)
-        return None if field is None else _decode(body[field.start : field.end], name, kind)
-
-    model = read("model", str)
+    said = {name: _decode(body[values[name].start : values[name].end], name, _KINDS[name]) for name in _KINDS if name in values}
+    model = said.get("model")
     if model is not None:
         check_model(model)
-    n = read("n", int)
+    n = said.get("n")
     if n is not None and n < 1:
         raise BadRequest("`n` must be at least 1.", param="n")
-    limits = [limit for limit in (read(name, int) for name in _LIMITS if name in values) if limit is not None]
+    limits = [limit for limit in map(said.get, _LIMITS) if limit is not None]
     options = values.get("stream_options")
-    previous = read("previous_response_id", str)
+    previous = said.get("previous_response_id")
     return Asks(
         model=model,
-        stream=read("stream", bool) or False,
+        stream=said.get("stream") or False,
         include_usage=options is not None and _include_usage(body[options.start : options.end]),
         n=1 if n is None else n,
         # Several limits: which one an upstream obeys is its own affair, so the largest is the bound.
         max_output_tokens=max(limits) if limits else None,
         previous_response_id=previous,
-        service_tier=read("service_tier", str),
+        service_tier=said.get("service_tier"),
         object_ids=_object_ids(body, values, previous),
     )
 
