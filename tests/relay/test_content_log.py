@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy import text
 from tests.answers import chat_answer, chat_stream, error_answer
+from tests.house import house
 from tests.relay.conftest import HELLO, Door
+from tests.scripted import ScriptedUpstream
 
 from doorward.core.errors import Unprocessable
 from doorward.edge.keysmith import ALL_SCOPES, Keysmith, Wish
@@ -66,11 +70,26 @@ class Talk:
         return [file.name for file in files if any(word in file.read_bytes() for word in said)]
 
 
-@pytest.fixture
-async def talk(door: Door) -> Talk:
+async def talking(door: Door) -> Talk:
     door.up.script = chat_answer(ANSWERED)
     key = await door.house.key(label="kept", content_days=7)
     return Talk(door, key, await door.house.key(label="admin", scopes=("call", "me", "admin")))
+
+
+@pytest.fixture
+async def talk(door: Door) -> Talk:
+    return await talking(door)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def anywhere(request: pytest.FixtureRequest, tmp_path: Path, up: ScriptedUpstream) -> AsyncIterator[Talk]:
+    """The same on both databases."""
+    where = {"database_url": request.getfixturevalue("postgres_url")} if request.param == "postgresql" else {}
+    async with house(tmp_path, **where) as home:
+        await home.provider("scripted", up.base_url, "m*", prices="free")
+        await home.account("scripted")
+        async with httpx2.AsyncClient(base_url=home.url, timeout=20) as client:
+            yield await talking(Door(home, up, await home.key(), client))
 
 
 async def test_off_by_default_nothing_is_kept(talk: Talk) -> None:
@@ -179,30 +198,30 @@ async def test_keys_in_errors_are_masked(talk: Talk) -> None:
     assert "sk-abc" not in shown["answer"]
 
 
-async def test_old_contents_are_swept_and_young_ones_stay(talk: Talk) -> None:
-    old, young = await talk.say(), await talk.say()
-    await talk.sql(f"UPDATE call_contents SET expires_at = 1 WHERE call_id = '{old}'")
-    assert (await talk.look(old, talk.key))["content"] is None, "its time is up, also before the sweep"
-    assert await talk.log.sweep() == 1
-    assert len(await talk.sql("SELECT * FROM call_contents")) == 1
-    assert len(await talk.sql("SELECT * FROM sealed WHERE name LIKE 'content:%'")) == 1
-    assert (await talk.look(young, talk.key))["content"] is not None
+async def test_old_contents_are_swept_and_young_ones_stay(anywhere: Talk) -> None:
+    old, young = await anywhere.say(), await anywhere.say()
+    await anywhere.sql(f"UPDATE call_contents SET expires_at = 1 WHERE call_id = '{old}'")
+    assert (await anywhere.look(old, anywhere.key))["content"] is None, "its time is up, also before the sweep"
+    assert await anywhere.log.sweep() == 1
+    assert len(await anywhere.sql("SELECT * FROM call_contents")) == 1
+    assert len(await anywhere.sql("SELECT * FROM sealed WHERE name LIKE 'content:%'")) == 1
+    assert (await anywhere.look(young, anywhere.key))["content"] is not None
 
 
-async def test_erased_with_its_user_and_exported_before(talk: Talk) -> None:
-    people = talk.door.house.app.people.desk.users
+async def test_erased_with_its_user_and_exported_before(anywhere: Talk) -> None:
+    people = anywhere.door.house.app.people.desk.users
     ann = await people.add("ann@example.com", "user", None, actor="operator")
-    key = await talk.door.house.key(label="anns", owner_user_id=ann.id, content_days=7)
-    await talk.door.house.account("scripted", owner=f"user:{ann.id}", label="anns")
-    others, hers = await talk.say(), await talk.say(key=key)
-    export = await talk.admins("GET", f"/users/{ann.id}/export")
+    key = await anywhere.door.house.key(label="anns", owner_user_id=ann.id, content_days=7)
+    await anywhere.door.house.account("scripted", owner=f"user:{ann.id}", label="anns")
+    others, hers = await anywhere.say(), await anywhere.say(key=key)
+    export = await anywhere.admins("GET", f"/users/{ann.id}/export")
     [kept] = export["call_contents"]
     assert (kept["call_id"], ASKED in kept["request"], ANSWERED in kept["answer"]) == (hers, True, True)
-    assert len(await talk.sql("SELECT * FROM audit_rows WHERE action = 'call.content.read'")) == 1
-    await talk.admins("POST", f"/users/{ann.id}/erase")
-    assert len(await talk.sql("SELECT * FROM call_contents")) == 1
-    assert len(await talk.sql("SELECT * FROM sealed WHERE name LIKE 'content:%'")) == 1
-    assert (await talk.look(others, talk.key))["content"] is not None
+    assert len(await anywhere.sql("SELECT * FROM audit_rows WHERE action = 'call.content.read'")) == 1
+    await anywhere.admins("POST", f"/users/{ann.id}/erase")
+    assert len(await anywhere.sql("SELECT * FROM call_contents")) == 1
+    assert len(await anywhere.sql("SELECT * FROM sealed WHERE name LIKE 'content:%'")) == 1
+    assert (await anywhere.look(others, anywhere.key))["content"] is not None
 
 
 async def test_a_key_that_was_erased_or_switched_off_meanwhile_keeps_nothing(talk: Talk) -> None:

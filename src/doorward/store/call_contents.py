@@ -14,6 +14,7 @@ from doorward.store.tables.doors import client_keys
 from doorward.store.tables.traffic import call_contents
 
 DAY_S = 86_400.0
+CONTENT = "content:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ContentRow:
 
 
 def sealed_name(opening: str) -> str:
-    return f"content:{opening}"
+    return CONTENT + opening
 
 
 class CallContents:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, LargeBinary, Table, Text, delete, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, LargeBinary, Table, Text, delete, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from doorward.store.call_contents import sealed_name
+from doorward.store.call_contents import CONTENT
 from doorward.store.engine import Store
 from doorward.store.tables import metadata
 from doorward.store.tables.doors import accounts, sealed
@@ -58,9 +58,10 @@ class Holdings:
         done: dict[str, int] = {}
         names = (await within.execute(select(accounts.c.id).where(_of(accounts, user_id)))).scalars()
         keys = [f"account:{account_id}" for account_id in names]
-        openings = (await within.execute(select(call_contents.c.opening).where(_of(call_contents, user_id)))).scalars()
-        keys += [sealed_name(opening) for opening in openings]
-        done["sealed"] = (await within.execute(delete(sealed).where(sealed.c.name.in_(keys)))).rowcount if keys else 0
+        # contents may be more than a statement takes parameters: the database names them itself
+        said = select(literal(CONTENT) + call_contents.c.opening).where(_of(call_contents, user_id))
+        theirs = sealed.c.name.in_(keys) | sealed.c.name.in_(said)
+        done["sealed"] = (await within.execute(delete(sealed).where(theirs))).rowcount
         for table in reversed(_tables()):
             mine = _of(table, user_id)
             query: Any = (
