@@ -21,6 +21,7 @@ from doorward.edge.server import serve
 from doorward.identity.custody import POLICIES, unreachable
 from doorward.providers.catalog import OPENAI
 from doorward.settings import Settings
+from doorward.store.made_apart import make_apart
 from doorward.telemetry.logs import configure as configure_logs
 from doorward.vault.no_dumps import forbid_dumps
 
@@ -105,6 +106,7 @@ def run(settings: Settings, tls_cert: Path | None, tls_key: Path | None, on_read
 
     forbid_dumps()
     configure_logs(settings.log_level)
+    make_apart(settings.url)
     uvloop.run(_serve(settings, tls_cert, tls_key, on_ready))
 
 
