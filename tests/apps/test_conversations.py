@@ -94,12 +94,12 @@ async def test_ten_thousand_messages_open_at_once(store: Store) -> None:
     await rows.append(conversation, messages)
     times = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()  # a loaded machine says nothing by the clock
         chain = await rows.chain("conv_1", ids[-1], 200)
         await rows.siblings("conv_1", [message.parent_id for message in chain])
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     assert [message.id for message in chain] == ids[-200:]
-    assert min(times) < 0.2, times
+    assert min(times) < 0.05, times
     assert len(await rows.chain("conv_1", ids[-1])) == 10_000
 
 
