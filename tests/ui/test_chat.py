@@ -214,7 +214,7 @@ async def test_on_a_phone_images_long_pastes_and_an_absent_server(tmp_path: Path
             await page.get_by_role("button", name="Menu").click()
             await expect(page.get_by_role("dialog", name="Menu")).to_be_visible()
             await page.wait_for_timeout(200)
-            await page.screenshot(path=f"test-output/menu-{PHONE}.png")
+            await s.axe("menu")
             await page.keyboard.press("Escape")
             await s.context.set_offline(True)
             await ask(s, "Are you there?")

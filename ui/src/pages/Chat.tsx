@@ -1,15 +1,17 @@
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { type ReactNode, Suspense, lazy, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Chat as Conversation } from "@/chat/chat";
 import { ChatHeader } from "@/chat/ChatHeader";
 import { Composer, type ComposerHandle } from "@/chat/Composer";
 import { ChatContext } from "@/chat/context";
 import { EmptyChat } from "@/chat/EmptyChat";
-import { FromCode } from "@/chat/FromCode";
 import { SIMULATED, lastUsed, useModels, useShell } from "@/chat/models";
-import { Thread } from "@/chat/Thread";
 import { useTitle } from "@/parts/Page";
 import { useKeyState } from "./KeyForm";
+
+const bringThread = () => import("@/chat/Thread");
+const Thread = lazy(async () => ({ default: (await bringThread()).Thread }));
+const FromCode = lazy(async () => ({ default: (await import("@/chat/FromCode")).FromCode }));
 
 const FIRST_QUESTION = "Say hello in three languages";
 
@@ -58,6 +60,8 @@ function Room({ chat, isFirst }: { chat: Conversation; isFirst: boolean }): Reac
   const view = useSyncExternalStore(chat.view.watch, chat.view.get);
   const composer = useRef<ComposerHandle>(null);
   const { model, needsKey } = useModel(view.model, isFirst);
+  // the composer is there first; what draws conversations comes while one types
+  useEffect(() => void setTimeout(() => void bringThread(), 300), []);
   useTitle(view.id === null ? "Chat" : view.title || "Chat");
 
   useEffect(() => {
@@ -79,9 +83,11 @@ function Room({ chat, isFirst }: { chat: Conversation; isFirst: boolean }): Reac
           <EmptyChat needsKey={needsKey} model={model} ask={(text) => void chat.ask({ text, images: [] })} choose={(chosen) => chat.choose({ model: chosen })} />
         </div>
       ) : (
-        <Thread />
+        <Suspense fallback={<div className="flex-1" />}>
+          <Thread />
+        </Suspense>
       )}
-      {finished && <FromCode />}
+      <Suspense>{finished && <FromCode />}</Suspense>
       <Composer ref={composer} model={model} />
       {isEmpty && <div className="flex-[0.6] max-wide:hidden" />}
     </div>

@@ -1,6 +1,6 @@
 import { Outlet, useLocation } from "@tanstack/react-router";
 import { Menu } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, Suspense, lazy, useEffect, useState } from "react";
 import { hasLogin, useSession } from "@/api/session";
 import { IconButton } from "@/parts/Button";
 import { Dialog } from "@/parts/Dialog";
@@ -10,11 +10,12 @@ import { BottomBar } from "./BottomBar";
 import { GoTo } from "./GoTo";
 import { Logo } from "./Logo";
 import { OfflineBar } from "./OfflineBar";
-import { Palette } from "./Palette";
 import { Rail } from "./Rail";
 import { SessionOver } from "./SessionOver";
-import { ShortcutList } from "./ShortcutList";
 import { useShortcuts } from "./shortcuts";
+
+const Palette = lazy(async () => ({ default: (await import("./Palette")).Palette }));
+const ShortcutList = lazy(async () => ({ default: (await import("./ShortcutList")).ShortcutList }));
 
 /** The sign-in wall, and what surrounds every page behind it. */
 export function Shell(): ReactNode {
@@ -72,8 +73,10 @@ function Frame({ pathname }: { pathname: string }): ReactNode {
           }}
         />
       </Dialog>
-      <Palette open={palette} close={() => setPalette(false)} />
-      <ShortcutList open={list} close={() => setList(false)} />
+      <Suspense>
+        {palette && <Palette open close={() => setPalette(false)} />}
+        {list && <ShortcutList open close={() => setList(false)} />}
+      </Suspense>
       <SessionOver />
       <StatusRegion />
     </div>
