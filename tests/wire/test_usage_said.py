@@ -6,10 +6,11 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doorward.wire.usage import _PARTS, _of_plain, _Said, of_answer, of_object
+from doorward.wire.usage import of_answer, of_object
+from doorward.wire.usage_said import _PARTS, Said, of_plain
 
 counts = st.one_of(st.integers(0, 5000), st.none(), st.booleans(), st.just(-1), st.just(2**60), st.floats(0, 99), st.just("7"))
-NAMES = [name for name in _Said.__struct_fields__ if name not in _PARTS]
+NAMES = [name for name in Said.__struct_fields__ if name not in _PARTS]
 
 
 def parts(*names: str) -> st.SearchStrategy[object]:
@@ -38,12 +39,12 @@ def test_both_readings_agree(said: dict[str, object], tier: object) -> None:
     answer = {"id": "x", "usage": said, "service_tier": tier}
     slow = of_object(answer, "chat")
     assert of_answer("chat", msgspec.json.encode(answer)).usage == slow
-    quick = _of_plain(msgspec.json.encode(answer))
+    quick = of_plain(msgspec.json.encode(answer))
     assert quick is None or quick == slow
 
 
 def test_the_usual_answer_is_read_once() -> None:
     said = b'{"prompt_tokens":10,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":4}}'
-    found = _of_plain(b'{"id":"a","choices":[],"usage":' + said + b"}")
+    found = of_plain(b'{"id":"a","choices":[],"usage":' + said + b"}")
     assert found is not None
     assert (found.input_tokens, found.output_tokens, found.cached_tokens) == (10, 3, 4)
