@@ -38,6 +38,14 @@ export default defineConfig({
     assetsInlineLimit: 0, // the pages' policy allows no data: but for images
     modulePreload: { polyfill: false },
     sourcemap: false,
+    rolldownOptions: {
+      output: {
+        // what every page needs in one file: small ones compress badly
+        codeSplitting: {
+          groups: [{ name: "base", test: /node_modules\/(react|react-dom|scheduler|@tanstack\/(react-router|router-core|history|react-store|store|react-query|query-core)|openapi-fetch)\/|\/src\/(api|parts|shell)\/(?!Palette|ShortcutList|SignInForm|FirstWayIn|passkey|Alone)|preload-helper/ }],
+        },
+      },
+    },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 900,
   },

@@ -111,6 +111,7 @@ async def test_edit_and_retry_make_siblings(tmp_path: Path) -> None:
             await page.get_by_role("button", name="Retry").click()
             await expect(page.get_by_text("3/3")).to_be_visible()
             await page.get_by_role("button", name="Version before").click()
+            await expect(page.get_by_text("2/3")).to_be_visible()
             await page.get_by_role("button", name="Version before").click()
             await expect(page.get_by_text("You said one.")).to_be_visible()
             await expect(page.get_by_text("1/3")).to_be_visible()

@@ -76,7 +76,7 @@ function Viewport(): ReactNode {
         scrollToBottomOnInitialize={false}
         scrollToBottomOnThreadSwitch={false}
         className="thread min-h-0 flex-1 overflow-y-auto" data-testid="thread">
-        {loadError !== null && said.length === 0 && (
+        {loadError !== null && (
           <div className="mx-auto max-w-[720px] p-4">
             <ErrorPanel error={loadError} retry={() => void chat.load()} />
           </div>

@@ -142,9 +142,12 @@ export class Chat {
   async show(siblingId: string): Promise<void> {
     const { id, isRunning } = this.view.get();
     if (id === null || isRunning) return;
-    await change(id, { leaf_id: newestBelow(siblingId, await everyMessage(id)) });
-    this.set({ said: [] });
-    await this.load();
+    try {
+      await change(id, { leaf_id: newestBelow(siblingId, await everyMessage(id)) });
+      await this.load();
+    } catch (loadError) {
+      this.set({ loadError });
+    }
   }
 
   private async say(question: Question, parentId: string | null, before: Said[]): Promise<void> {
