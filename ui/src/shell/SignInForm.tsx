@@ -75,7 +75,7 @@ export function SignInForm({ returnTo, done }: { returnTo: string; done: () => v
         <p className="text-console text-ink-2">Passkeys need https. Use a password; add a passkey later.</p>
       )}
       <form onSubmit={byPassword} className="flex flex-col gap-3">
-        <Field label="E-mail" name="email" type="email" required autoComplete="username webauthn" />
+        <Field label="E-mail" name="email" type="email" required autoFocus autoComplete="username webauthn" />
         <Field label="Password" name="password" type="password" required autoComplete="current-password" />
         {error && (
           <p role="alert" className="text-bad">
