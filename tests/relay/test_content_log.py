@@ -224,12 +224,18 @@ async def test_erased_with_its_user_and_exported_before(anywhere: Talk) -> None:
     assert (await anywhere.look(others, anywhere.key))["content"] is not None
 
 
-async def test_a_key_that_was_erased_or_switched_off_meanwhile_keeps_nothing(talk: Talk) -> None:
-    await talk.sql("UPDATE client_keys SET content_days = NULL")
-    await talk.door.client.post("/v1/chat/completions", json=TALK, headers={"authorization": f"Bearer {talk.key}"})
+@pytest.mark.parametrize("change", ["UPDATE client_keys SET content_days = NULL", "DELETE FROM client_keys"])
+async def test_a_key_that_was_switched_off_or_erased_during_a_call_keeps_nothing(talk: Talk, change: str) -> None:
+    talk.door.up.script = chat_stream([ANSWERED, " and", " more"], pause_s=0.1)
+    headers = {"authorization": f"Bearer {talk.key}"}
+    body = {**TALK, "stream": True}
+    async with talk.door.client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
+        await talk.sql(change)
+        await answer.aread()
     await talk.door.house.rows(1)
     await talk.log.flush()
     assert await talk.sql("SELECT * FROM call_contents") == []
+    assert await talk.sql("SELECT * FROM sealed WHERE name LIKE 'content:%'") == []
 
 
 async def test_the_switch_is_set_and_taken_back_over_the_api(talk: Talk) -> None:
