@@ -1,4 +1,4 @@
-"""Build hook: a wheel carries the token ranks, so that counting works offline (R37)."""
+"""Build hook: a wheel carries the token ranks, so that counting works offline (R37), and the pages, so that none needs node."""
 
 from __future__ import annotations
 
@@ -21,3 +21,5 @@ class RanksHook(BuildHookInterface[Any]):
         finally:
             sys.path.pop(0)
         build(root)
+        if not (root / "src/doorward/ui_dist/index.html").is_file():
+            raise RuntimeError("The pages are not built: run  make pages  first. A wheel without them would serve no page.")

@@ -107,11 +107,13 @@ class PipelineAsk:
         return answer
 
     async def _events(self, reply: Reply, model: str) -> AsyncIterator[Event]:
-        splitter = Splitter()
+        splitter, is_whole = Splitter(), False
         async for chunk in reply.chunks:
             for raw in splitter.feed(chunk):
                 if is_done(raw):
-                    return
+                    # The reply is read to its own end, a moment later: left now, it would be booked as cut.
+                    is_whole = True
+                    continue
                 data = data_of(raw)
                 event = _object(data) if data is not None else None
                 if event is None:
@@ -121,7 +123,8 @@ class PipelineAsk:
                 if isinstance(event.get("usage"), dict):
                     self._add(event, model)
                 yield event
-        raise UpstreamLost("The answer broke off before its end.")
+        if not is_whole:
+            raise UpstreamLost("The answer broke off before its end.")
 
     def _add(self, answer: Body, model: str) -> None:
         used = of_object(answer, "chat")
