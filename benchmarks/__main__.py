@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import pkgutil
 import sys
@@ -18,7 +19,9 @@ def main() -> int:
         return 2
     for name in wanted or names:
         print(f"\n== {name}", flush=True)
-        importlib.import_module(f"benchmarks.{name}").main()
+        measured = importlib.import_module(f"benchmarks.{name}").main()
+        if asyncio.iscoroutine(measured):
+            asyncio.run(measured)
     return 0
 
 
