@@ -1,6 +1,6 @@
 """Front doors that are built when somebody first comes to one.
 
-The control plane and the apps are 25 MB and a second of imports that a process which only relays never needs.
+The control plane and the apps are 19 MB and half a second that a process which only relays never needs.
 They are built in a thread: streams go on meanwhile.
 """
 
