@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from doorward.assembly.running import Running
 from doorward.assembly.traffic import Traffic, open_road
 from doorward.core.caller import OPERATOR
 from doorward.core.clock import SystemClock
+from doorward.edge.declared_apart import look_apart
 from doorward.edge.protocol_head import Limits
 from doorward.edge.root import Root
 from doorward.edge.server import serve
@@ -106,11 +107,18 @@ def run(settings: Settings, tls_cert: Path | None, tls_key: Path | None, on_read
 
     forbid_dumps()
     configure_logs(settings.log_level)
+    declared = look_apart()
     make_apart(settings.url)
-    uvloop.run(_serve(settings, tls_cert, tls_key, on_ready))
+    uvloop.run(_serve(settings, tls_cert, tls_key, on_ready, declared))
 
 
-async def _serve(settings: Settings, tls_cert: Path | None, tls_key: Path | None, on_ready: Callable[[App, int], None]) -> None:
+async def _serve(
+    settings: Settings,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    on_ready: Callable[[App, int], None],
+    declared: Callable[[], Awaitable[None]],
+) -> None:
     app = App(settings)
     await app.start()
 
@@ -119,6 +127,7 @@ async def _serve(settings: Settings, tls_cert: Path | None, tls_key: Path | None
         on_ready(app, port)
 
     try:
+        await declared()
         await serve(
             app.asgi,
             host=settings.host,

@@ -60,7 +60,7 @@ def test_the_first_start_says_where_everything_is(data_dir: Path, doorward: Door
         assert "OpenAI key   none yet. Models sim-* answer without one." in text
         url = re.search(r"http://localhost:\d+", text)
         assert url is not None
-        assert f"API          {url[0]}/v1" in text
+        assert f"Pages        {url[0]}      API  {url[0]}/v1" in text
         assert re.fullmatch(r"Ready in \d+\.\d s\. Ctrl\+C stops\.", lines[-1])
         assert (data_dir / "master.key").stat().st_mode & 0o777 == 0o600
         with urllib.request.urlopen(f"{url[0]}/readyz", timeout=10) as answer:
