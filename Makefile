@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_CONFIG := 1
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help serve pages test check format bench docs mutants faults money chaos test-slow test-live clean
+.PHONY: help serve pages test check format bench docs mutants faults money chaos test-again test-slow test-live clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -58,6 +58,9 @@ serve: .venv/run.stamp .venv/ranks.stamp .venv/pages.stamp ## Set up what is mis
 test: .venv/dev.stamp .venv/ranks.stamp .venv/pages.stamp ## Every law, fault and journey at small counts
 	@npm --prefix ui run --silent test
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
+
+test-again: ## Those that failed last, one at a time: tells a timing that a busy machine broke from a fault
+	@$(BIN)/pytest -q --last-failed --last-failed-no-failures none
 
 test-slow: .venv/dev.stamp .venv/ranks.stamp ## What takes over 20 s and the npm registry: the Next.js example is built
 	@$(BIN)/pytest -q -m slow

@@ -133,7 +133,6 @@ def test_a_new_key_alone_stands_on_stdout(doorward: Doorward) -> None:
         ("--label", "x", "--expires", "0d"),
         ("--label", "x", "--models", ","),
         ("--label", "x", "--share-as", "A B"),
-        ("--label", "x", "--rpm", "5"),
         ("--label",),
         (),
     ],

@@ -139,6 +139,7 @@ async def _operators_key(door: Served) -> str:
     key = (await door.cli("key", "create", "--label", "x"))["key"]
     async with door.program(key) as program:
         await soon(lambda: _listed(program))
+    await asyncio.sleep(3)  # the running server reads accounts every two seconds
     return str(key)
 
 

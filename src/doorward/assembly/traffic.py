@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from doorward.adapters.watch import Adapters
 from doorward.assembly.ground import Ground
@@ -52,9 +51,6 @@ from doorward.telemetry.trace_context import outgoing
 from doorward.upstream.breaker import BreakerLimits
 from doorward.upstream.credentials import Credentials
 from doorward.upstream.health import Health
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 REDIS_WAIT_S = 0.5
 """The longest that a call waits for Redis before the process goes on alone."""
@@ -187,7 +183,7 @@ def _shared(settings: Settings, clock: Clock, running: Running) -> tuple[Counter
     from doorward.shared.redis import RedisCounters, connect
     from doorward.shared.redis_cache import RedisCache
 
-    redis: Redis = connect(settings.redis_url)
+    redis = connect(settings.redis_url)
     running.close_later(redis.aclose)
     away = Away(clock, wait_s=REDIS_WAIT_S)
     return RedisCounters(redis, clock, away=away), RedisCache(redis, clock, away=away)

@@ -50,10 +50,10 @@ def secret(what: str, *, from_stdin: bool, flag: str) -> Secret:
     return Secret(given)
 
 
-def span_s(text: str, option: str) -> float:
+def span_s(text: str, option: str, *, may_be_0: bool = False) -> float:
     """`30d`, `24h`, `15m`, `90s`, `2w` -> seconds."""
     match = _SPAN.fullmatch(text)
-    if match is None:
+    if match is None or (int(match[1]) == 0 and not may_be_0):
         raise Failure(
             f"{option} is not a span of time",
             why="It is a number and a unit: s, m, h, d or w.",

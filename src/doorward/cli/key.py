@@ -133,7 +133,7 @@ def rotate(
 
     async def work(house: House) -> Outcome:
         await house.key(key_id)
-        row, key = await house.keysmith.rotate(key_id, given.span_s(overlap, "--overlap"), ALL_SCOPES)
+        row, key = await house.keysmith.rotate(key_id, given.span_s(overlap, "--overlap", may_be_0=True), ALL_SCOPES)
         whole = key.reveal().decode()
         ends = "now" if overlap == "0s" else f"in {overlap}"
         said = f'Successor of "{row.label}" made; it is shown only now. The old key ends {ends}.'
