@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
 from doorward.apps.ask import Ask, chat_body, message_of
-from doorward.apps.clean import clean, cleaned
+from doorward.apps.clean import cleaned
 from doorward.apps.cost_cap import is_spent
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
-from doorward.apps.tool import Tool, ToolFailed
+from doorward.apps.tool import Tool
+from doorward.apps.tool_calls import ToolCall, fit_calls, open_calls, result_of
 from doorward.apps.toolbox import Toolbox
 from doorward.core.clock import Clock
 from doorward.core.errors import Conflict, DoorwardError, NotFound
@@ -82,11 +81,11 @@ class Agent:
     async def approve(self, ask: Ask, owner: str, run_id: str, decisions: Mapping[str, bool], tell: Tell | None = None) -> Run:
         """Go on with a run that waits. Every call that waits must be decided. Raises `NotFound`, `Conflict`."""
         run = await self.find(owner, run_id)
-        waiting = {call["id"] for call in _open_calls(run)}
+        waiting = {call["id"] for call in open_calls(run)}
         if run.state != "waiting":
             raise Conflict("This run does not wait for an approval.")
         tools = await self._toolbox.chosen(ask, owner, None)
-        named = {call["id"]: call["function"]["name"] for call in _open_calls(run)}
+        named = {call["id"]: call["function"]["name"] for call in open_calls(run)}
         undecided = [one for one in waiting if one not in decisions and one in named and _asks_first(tools.get(named[one]))]
         if undecided:
             raise Conflict(f"Decide every call that waits: {', '.join(sorted(undecided))}.")
@@ -126,7 +125,7 @@ class Agent:
 
     async def _loop(self, work: _Work) -> tuple[str, str]:
         """-> (state, answer)."""
-        calls = _open_calls(work.run)
+        calls = open_calls(work.run)
         while True:
             if calls:
                 waiting = [call for call in calls if self._waits(work, call)]
@@ -140,7 +139,7 @@ class Agent:
                 await self._step(work, "limit", {"limit": limit})
                 return "stopped", f"It reached its limit of {limit}."
             message = await self._ask(work)
-            calls = _open_calls(work.run)
+            calls = open_calls(work.run)
             if not calls:
                 text = str(message.get("content") or "")
                 await self._step(work, "answer", {"text": text})
@@ -155,7 +154,7 @@ class Agent:
         settings["used"] += 1
         settings["tokens"] += work.ask.spent.tokens - before
         turn: dict[str, Any] = {"role": "assistant", "content": said.get("content")}
-        calls = _fit_calls(said.get("tool_calls"))
+        calls = fit_calls(said.get("tool_calls"))
         if calls:
             turn["tool_calls"] = calls
         work.run.messages.append(turn)
@@ -171,18 +170,18 @@ class Agent:
             return "tokens"
         return "cost" if is_spent(work.ask, self._defaults.cost_cap_nanos) else None
 
-    def _waits(self, work: _Work, call: dict[str, Any]) -> bool:
+    def _waits(self, work: _Work, call: ToolCall) -> bool:
         decided = call["id"] in work.approved or call["id"] in work.refused
         return _asks_first(work.tools.get(call["function"]["name"])) and not decided
 
-    async def _call_all(self, work: _Work, calls: list[dict[str, Any]]) -> None:
+    async def _call_all(self, work: _Work, calls: list[ToolCall]) -> None:
         """At the same time; their results in the order of the calls."""
         seats = asyncio.Semaphore(_PARALLEL_TOOLS)
 
-        async def one(place: int, call: dict[str, Any]) -> tuple[str, bool, float]:
+        async def one(place: int, call: ToolCall) -> tuple[str, bool, float]:
             async with seats:
                 began = self._clock.monotonic()
-                text, failed = await self._call(work, call) if place < _MOST_CALLS else ("Too many calls at once.", True)
+                text, failed = await self._result(work, place, call)
                 return text, failed, self._clock.monotonic() - began
 
         results = await asyncio.gather(*(one(place, call) for place, call in enumerate(calls)))
@@ -191,36 +190,14 @@ class Agent:
             details = {"tool_call_id": call["id"], "name": call["function"]["name"], "result": text, "failed": failed}
             await self._step(work, "tool", {**details, "took_ms": round(took_s * 1000, 1)})
 
-    async def _call(self, work: _Work, call: dict[str, Any]) -> tuple[str, bool]:
-        """-> (what the model is told, whether it is an error). Never raises for what a tool does."""
-        name = call["function"]["name"]
-        tool = work.tools.get(name)
-        if tool is None:
-            return f"There is no tool {name[:64]}.", True
-        if call["id"] in work.refused:
+    async def _result(self, work: _Work, place: int, call: ToolCall) -> tuple[str, bool]:
+        """-> (what the model is told, whether it is an error)."""
+        if place >= _MOST_CALLS:
+            return "Too many calls at once.", True
+        tool = work.tools.get(call["function"]["name"])
+        if tool is not None and call["id"] in work.refused:
             return "A person refused this call.", True
-        try:
-            given = msgspec.json.decode(call["function"]["arguments"] or "{}")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return "The arguments are not valid JSON.", True
-        if not isinstance(given, dict):
-            return "The arguments must be a JSON object.", True
-        try:
-            async with asyncio.timeout(self._defaults.tool_s):
-                return self._bounded(await tool.call(given)), False
-        except TimeoutError:
-            return f"The tool took longer than {self._defaults.tool_s:g} s.", True
-        except ToolFailed as failed:
-            return self._bounded(str(failed)), True
-        except DoorwardError as error:
-            return self._bounded(error.message), True
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is a result for the model, by its kind alone
-            return f"The tool failed: {type(error).__name__}.", True
-
-    def _bounded(self, text: str) -> str:
-        most = self._defaults.tool_result_chars
-        text = clean(text)
-        return text if len(text) <= most else f"{text[:most]}\n[cut: {len(text):,} characters in all]"
+        return await result_of(call, tool, self._defaults.tool_s, self._defaults.tool_result_chars)
 
     async def _step(self, work: _Work, kind: str, details: dict[str, Any]) -> None:
         work.number += 1
@@ -236,22 +213,3 @@ class Agent:
 
 def _asks_first(tool: Tool | None) -> bool:
     return tool is not None and tool.approve
-
-
-def _open_calls(run: Run) -> list[dict[str, Any]]:
-    """Tool calls of the last turn that have no result yet."""
-    last = run.messages[-1]
-    calls: list[dict[str, Any]] = last.get("tool_calls", []) if last.get("role") == "assistant" else []
-    return calls
-
-
-def _fit_calls(said: Any) -> list[dict[str, Any]]:
-    """What the model asked for, as far as it can be answered: with an id and a name each."""
-    found: list[dict[str, Any]] = []
-    for number, call in enumerate(said if isinstance(said, list) else []):
-        function = call.get("function") if isinstance(call, dict) else None
-        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            continue
-        named = {"name": function["name"], "arguments": str(function.get("arguments") or "{}")}
-        found.append({"id": str(call.get("id") or f"call_{number}"), "type": "function", "function": named})
-    return found
