@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from doorward.apps.agent import Agent
+from doorward.apps.agent_loop import AgentLoop
 from doorward.apps.chat import Chat
 from doorward.apps.classify import Classifier
 from doorward.apps.defaults import Defaults
@@ -58,6 +59,7 @@ class Apps:
         searcher = Searcher(collections, defaults, guards)
         summarizer, classifier = Summarizer(Answers(store), defaults, guards), Classifier(prompts, defaults, guards)
         toolbox = Toolbox(tools, servers, searcher, defaults.tool_result_chars)
+        loop = AgentLoop(defaults, clock)
         return cls(
             defaults=defaults,
             guards=guards,
@@ -69,6 +71,6 @@ class Apps:
             collections=collections,
             searcher=searcher,
             toolbox=toolbox,
-            agent=Agent(Runs(store), toolbox, defaults, guards, clock),
+            agent=Agent(Runs(store), toolbox, loop, defaults, guards, clock),
             jobs=Jobs(JobRows(store), summarizer, classifier, searcher, clock),
         )

@@ -10,7 +10,6 @@ import msgspec
 from doorward.apps.clean import clean
 from doorward.apps.tool import Tool, ToolFailed
 from doorward.core.errors import DoorwardError
-from doorward.store.runs import Run
 
 ToolCall = dict[str, Any]
 """As OpenAI's chat has it: `{"id", "type": "function", "function": {"name", "arguments"}}`, arguments a JSON text."""
@@ -28,9 +27,9 @@ def fit_calls(said: Any) -> list[ToolCall]:
     return found
 
 
-def open_calls(run: Run) -> list[ToolCall]:
+def open_calls(messages: list[dict[str, Any]]) -> list[ToolCall]:
     """Tool calls of the last turn that have no result yet."""
-    last = run.messages[-1]
+    last = messages[-1]
     calls: list[ToolCall] = last.get("tool_calls", []) if last.get("role") == "assistant" else []
     return calls
 

@@ -10,7 +10,7 @@ from fastapi import Path, Request
 from pydantic import Field
 
 from doorward.apps import frames
-from doorward.apps.agent import Tell
+from doorward.apps.agent_loop import Tell
 from doorward.apps.routes.asking import Asking, HasAsking
 from doorward.apps.routes.declared import EVENTS, SMALL_BYTES, TEXT_BYTES, AppRoutes
 from doorward.apps.routes.fields import Answer, Body, Model
