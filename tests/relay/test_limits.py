@@ -7,7 +7,7 @@ import random
 
 import httpx2
 import pytest
-from tests.answers import Answer, Never, Sleep, chat_answer, chat_stream
+from tests.answers import Answer, Never, Reset, Sleep, chat_answer, chat_stream
 from tests.relay.conftest import HELLO, Door
 
 from doorward.core.caller import KeyLimits
@@ -64,6 +64,28 @@ async def test_a_day_is_final(door: Door) -> None:
     refused = await ask(door, one)
     assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
     assert "a day" in refused.json()["error"]["message"]
+
+
+async def test_refusals_and_errors_say_what_is_left_too(door: Door) -> None:
+    """Ours, on every answer of a key with limits: a 429 says when there is room, and by the time it says so there is (R32)."""
+    headers = await limited(door, rpm=120, tpm=100_000)
+    replies = await asyncio.gather(*(ask(door, headers) for _ in range(122)))
+    refused = [reply for reply in replies if reply.status_code == 429]
+    assert refused
+    said = refused[-1].headers
+    assert (said["x-ratelimit-limit-requests"], said["x-ratelimit-remaining-requests"]) == ("120", "0")
+    assert said["x-ratelimit-limit-tokens"] == "100000"
+    assert int(said["x-ratelimit-remaining-tokens"]) < 100_000
+    assert said["x-ratelimit-reset-requests"] in ("60s", "1m0s") or said["x-ratelimit-reset-requests"].startswith("59")
+    assert 0 < int(said["retry-after-ms"]) <= 500, "one request comes free each half second"
+    await asyncio.sleep(int(said["retry-after-ms"]) / 1000)
+    assert (await ask(door, headers)).status_code == 200
+    door.up.script = Answer((Reset(),))
+    few = await limited(door, rpm=5)
+    lost = await ask(door, few)
+    assert (lost.status_code, lost.headers["x-ratelimit-remaining-requests"]) == (502, "4")
+    unlimited = await ask(door, {"authorization": f"Bearer {await door.house.key(label='free')}"})
+    assert not any(name.startswith("x-ratelimit") for name in unlimited.headers)
 
 
 async def test_what_never_fits_says_so(door: Door) -> None:

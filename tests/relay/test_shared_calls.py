@@ -15,6 +15,8 @@ from tests.house import house
 from tests.relay.conftest import HELLO, Door
 from tests.scripted import ScriptedUpstream
 
+from doorward.core.client_key import parse
+
 STREAM = {**HELLO, "stream": True}
 KEYED = {"idempotency-key": "order-1"}
 
@@ -234,17 +236,30 @@ async def test_only_whole_successes_are_kept(cached: Door, bad: Answer) -> None:
     assert (how(again), "well" in again.text) == ("miss", True)
 
 
-async def test_revoking_a_key_forgets_its_owners_answers(cached: Door) -> None:
-    from doorward.core.client_key import parse
+async def revoke(door: Door, key: str) -> None:
+    found = parse(key.encode())
+    assert found is not None
+    headers = {"authorization": f"Bearer {await door.house.key(scopes=('call', 'me', 'admin'))}"}
+    assert (await door.client.post(f"/api/v1/keys/{found.public_id}/revoke", headers=headers)).status_code == 200
 
+
+async def test_an_answer_under_way_while_a_key_is_revoked_is_neither_joined_nor_kept(cached: Door) -> None:
+    cached.up.script = chat_answer("of the old key").after(Sleep(0.5))
+    keys = [await cached.house.key(label=name, share_as="family") for name in "ab"]
+    first = asyncio.create_task(post(cached, key=keys[0]))
+    await cached.up.wait_for_calls(1)
+    await revoke(cached, keys[0])
+    cached.up.script = chat_answer("of the new key")
+    assert how(await post(cached, key=keys[1])) == "miss", "joined a call of before"
+    await first
+    again = await post(cached, key=keys[1])
+    assert (how(again), "new key" in again.text) == ("hit", True), "the late answer was kept in place of the new one"
+
+
+async def test_revoking_a_key_forgets_its_owners_answers(cached: Door) -> None:
     keys = [await cached.house.key(label=name, share_as="family") for name in "ab"]
     assert how(await post(cached, key=keys[0])) == "miss"
-    found = parse(keys[0].encode())
-    assert found is not None
-    admin = await cached.house.key(scopes=("call", "me", "admin"))
-    headers = {"authorization": f"Bearer {admin}"}
-    revoked = await cached.client.post(f"/api/v1/keys/{found.public_id}/revoke", headers=headers)
-    assert revoked.status_code == 200
+    await revoke(cached, keys[0])
     assert how(await post(cached, key=keys[1])) == "miss"
 
 

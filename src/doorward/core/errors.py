@@ -66,6 +66,8 @@ class DoorwardError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.is_final = is_final
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
+        """More of the answer's headers: `x-ratelimit-*` where the key has limits."""
         if code is not None:
             self.code = code
 

@@ -125,12 +125,16 @@ class Slot:
             levels = {_short(level.limit): [level.remaining, level.limit.most] for level in taken.levels}
             self._entry.note("limits", left=levels)
             if taken.refused is not None:
-                raise refusal(taken)
+                error = refusal(taken)
+                error.headers = tuple(self._ours())  # leaving, which does it for all others, is not come to
+                raise error
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._limits:
             await unbroken(self._settled())
+            if isinstance(error, DoorwardError):  # a budget, a lost upstream: an answer to this key like any other
+                error.headers = tuple(self._ours())
 
     async def _settled(self) -> None:
         entry = self._entry

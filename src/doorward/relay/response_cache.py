@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -24,6 +25,17 @@ _FRESH = ("fresh", "1")
 _KINDS = frozenset({"chat", "completion", "embedding", "moderation"})
 
 
+@dataclass(slots=True)
+class CacheKey:
+    """Where one call's answer is looked for, and kept. `epoch` is its owner's when it was looked for (`shared.cache`)."""
+
+    digest: str
+    epoch: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.digest} {self.epoch}"
+
+
 class ResponseCache:
     """`on`: for `/v1` as a whole. `ttl_s` in seconds."""
 
@@ -32,7 +44,7 @@ class ResponseCache:
         self._on = on
         self._ttl_s = ttl_s
 
-    def key(self, caller: Caller, exchange: Exchange, endpoint: Endpoint, route: Route) -> str | None:
+    def key(self, caller: Caller, exchange: Exchange, endpoint: Endpoint, route: Route) -> CacheKey | None:
         """`None`: this call is not one that may be answered from the cache."""
         if not self._on or exchange.method != "POST" or endpoint.kind not in _KINDS or route.pinned:
             return None
@@ -50,7 +62,7 @@ class ResponseCache:
         )
         digest = hashlib.sha256("\x00".join(parts).encode())
         digest.update(msgspec.json.encode(msgspec.json.decode(data), order="sorted"))
-        return digest.hexdigest()
+        return CacheKey(digest.hexdigest())
 
     @staticmethod
     def is_bypassed(exchange: Exchange) -> bool:
@@ -59,24 +71,28 @@ class ResponseCache:
             return True
         return _FRESH in _query(exchange)
 
-    async def find(self, caller: Caller, key: str | None, exchange: Exchange, entry: Entry) -> Reply | None:
+    async def find(self, caller: Caller, key: CacheKey | None, exchange: Exchange, entry: Entry) -> Reply | None:
         if key is None:
             return None
+        key.epoch = await self._cache.epoch(caller.owner)
         if self.is_bypassed(exchange):
             entry.cache = "miss"
             return None
-        data = await self._cache.get(caller.owner, key)
+        data = await self._cache.get(caller.owner, key.digest, key.epoch)
         found = unpacked(data) if data is not None else None
         entry.cache = "miss" if found is None else "hit"
         return found.reply() if found is not None else None
 
-    def record(self, reply: Reply, caller: Caller, key: str | None) -> Reply:
+    def record(self, reply: Reply, caller: Caller, key: CacheKey | None) -> Reply:
         if key is not None and reply.status == 200:
             reply.chunks = self._recorded(reply.chunks, reply, caller.owner, key)
         return reply
 
-    async def _recorded(self, chunks: AsyncIterator[bytes], reply: Reply, owner: str, key: str) -> AsyncIterator[bytes]:
-        """Kept when the end was reached without an error; an answer that outgrows the bound is not held any longer."""
+    async def _recorded(self, chunks: AsyncIterator[bytes], reply: Reply, owner: str, key: CacheKey) -> AsyncIterator[bytes]:
+        """Kept when the end was reached without an error and the owner's entries were not dropped meanwhile.
+
+        An answer that outgrows the bound is not held any longer.
+        """
         held: list[bytes] = []
         size = 0
         async for chunk in chunks:
@@ -87,7 +103,7 @@ class ResponseCache:
                 held.clear()
             yield chunk
         if size <= LARGEST_BYTES:
-            await self._cache.put(owner, key, recorded(reply, held).packed(), self._ttl_s)
+            await self._cache.put(owner, key.digest, recorded(reply, held).packed(), self._ttl_s, key.epoch)
 
     async def drop(self, owner: str) -> None:
         await self._cache.drop(owner)

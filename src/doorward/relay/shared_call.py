@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from copy import copy
 
 from doorward.core.errors import DoorwardError, Unavailable
 from doorward.core.exchange import Reply
@@ -131,7 +132,7 @@ class Follower:
         call = self._call
         while call.head is None:
             if call.error is not None:
-                raise call.error
+                raise _own(call.error)
             await self._wait()
         return Reply(call.head.status, list(call.head.headers), self._chunks(), call.head.streamed)
 
@@ -144,7 +145,7 @@ class Follower:
                 self.at += 1
                 yield chunk
             elif call.error is not None:
-                raise call.error
+                raise _own(call.error)
             elif call.is_done:
                 return
             else:
@@ -153,3 +154,10 @@ class Follower:
     async def _wait(self) -> None:
         self._news = asyncio.get_running_loop().create_future()
         await self._news
+
+
+def _own(error: DoorwardError) -> DoorwardError:
+    """A follower's copy: the limits in its headers are those of the key that made the call."""
+    error = copy(error)
+    error.headers = ()
+    return error

@@ -22,6 +22,7 @@ from doorward.core.exchange import Exchange, Reply
 from doorward.ledger.entry import Entry
 from doorward.relay.idempotency import Idempotency
 from doorward.relay.recording import LARGEST_BYTES, recorded
+from doorward.relay.response_cache import CacheKey
 from doorward.relay.shared_call import Follower, SharedCall
 from doorward.telemetry.logs import named
 from doorward.wire import envelope
@@ -40,7 +41,7 @@ class SharedCalls:
         self._claiming: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def through(
-        self, exchange: Exchange, caller: Caller, entry: Entry, cache_key: str | None, *, fresh: bool = False
+        self, exchange: Exchange, caller: Caller, entry: Entry, cache_key: CacheKey | None, *, fresh: bool = False
     ) -> Sharing | Alone:
         """Enter to learn whether another call answers this one. `fresh`: no call that runs already, by its cache key."""
         if exchange.method != "POST":
@@ -100,7 +101,7 @@ class Sharing:
         entry: Entry,
         named: bytes | None,
         retry: bytes | None,
-        cache_key: str | None,
+        cache_key: CacheKey | None,
         fresh: bool,
     ) -> None:
         self._calls = calls

@@ -24,9 +24,14 @@ class MemoryCache:
         self._max_bytes = max_bytes
         self._max_value_bytes = max_value_bytes
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
+        self._drops = 0
+        """Everybody's epoch: what another owner's drop keeps from being kept is little, and owners need not be counted."""
         self.size_bytes = 0
 
-    async def get(self, owner: str, key: str) -> bytes | None:
+    async def epoch(self, owner: str) -> int | None:
+        return self._drops
+
+    async def get(self, owner: str, key: str, epoch: int | None) -> bytes | None:
         entry = self._entries.get((owner, key))
         if entry is None:
             return None
@@ -36,8 +41,8 @@ class MemoryCache:
         self._entries.move_to_end((owner, key))
         return entry.value
 
-    async def put(self, owner: str, key: str, value: bytes, ttl_s: float) -> None:
-        if len(value) > self._max_value_bytes:
+    async def put(self, owner: str, key: str, value: bytes, ttl_s: float, epoch: int | None) -> None:
+        if len(value) > self._max_value_bytes or epoch != self._drops:
             return
         self._remove((owner, key))
         self._entries[owner, key] = _Entry(value, self._clock.monotonic() + ttl_s)
@@ -46,6 +51,7 @@ class MemoryCache:
             self._remove(next(iter(self._entries)))
 
     async def drop(self, owner: str) -> None:
+        self._drops += 1
         for name in [name for name in self._entries if name[0] == owner]:
             self._remove(name)
 

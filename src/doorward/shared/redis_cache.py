@@ -23,39 +23,63 @@ class RedisCache:
         self._prefix = prefix + "cache:"
         self._max_value_bytes = max_value_bytes
         self._away = away or Away(clock)
+        self._to_drop: set[str] = set()
+        """Owners whose entries were to be forgotten while Redis was away: done before anything is read again."""
 
-    async def get(self, owner: str, key: str) -> bytes | None:
+    async def epoch(self, owner: str) -> int | None:
         if self._away.is_now:
             return None
         try:
             async with asyncio.timeout(self._away.wait_s):
-                value = await self._redis.get(await self._name(owner, key))
+                while self._to_drop:
+                    await self._begin_epoch(next(iter(self._to_drop)))
+                return int(await self._redis.get(self._epoch_of(owner)) or 0)
+        except (RedisError, OSError) as cause:
+            self._away.met(cause, "cache")
+            return None
+
+    async def get(self, owner: str, key: str, epoch: int | None) -> bytes | None:
+        if epoch is None or self._away.is_now:
+            return None
+        try:
+            async with asyncio.timeout(self._away.wait_s):
+                value = await self._redis.get(self._name(owner, key, epoch))
         except (RedisError, OSError) as cause:
             self._away.met(cause, "cache")
             return None
         return value if isinstance(value, bytes) else None
 
-    async def put(self, owner: str, key: str, value: bytes, ttl_s: float) -> None:
-        if len(value) > self._max_value_bytes or self._away.is_now:
+    async def put(self, owner: str, key: str, value: bytes, ttl_s: float, epoch: int | None) -> None:
+        if epoch is None or len(value) > self._max_value_bytes or self._away.is_now:
             return
         try:
             async with asyncio.timeout(self._away.wait_s):
-                await self._redis.set(await self._name(owner, key), value, px=max(1, int(min(ttl_s, EPOCH_TTL_S / 2) * 1000)))
+                # the name bears the epoch: what is put into one that is over is found by nobody
+                await self._redis.set(self._name(owner, key, epoch), value, px=max(1, int(min(ttl_s, EPOCH_TTL_S / 2) * 1000)))
         except (RedisError, OSError) as cause:
             self._away.met(cause, "cache")
 
     async def drop(self, owner: str) -> None:
-        name = f"{self._prefix}epoch:{owner}"
+        self._to_drop.add(owner)
+        if self._away.is_now:
+            return
         try:
-            await self._redis.incr(name)
-            await self._redis.expire(name, EPOCH_TTL_S)
+            async with asyncio.timeout(self._away.wait_s):
+                await self._begin_epoch(owner)
         except (RedisError, OSError) as cause:
             self._away.met(cause, "cache")
 
-    async def _name(self, owner: str, key: str) -> str:
-        epoch = await self._redis.get(f"{self._prefix}epoch:{owner}")
+    async def _begin_epoch(self, owner: str) -> None:
+        await self._redis.incr(self._epoch_of(owner))
+        await self._redis.expire(self._epoch_of(owner), EPOCH_TTL_S)
+        self._to_drop.discard(owner)
+
+    def _epoch_of(self, owner: str) -> str:
+        return f"{self._prefix}epoch:{owner}"
+
+    def _name(self, owner: str, key: str, epoch: int) -> str:
         # the owner's length first: without it `a` with `0:k` and `a:0` with `k` would be one name
-        return f"{self._prefix}{len(owner)}:{owner}:{int(epoch or 0)}:{key}"
+        return f"{self._prefix}{len(owner)}:{owner}:{epoch}:{key}"
 
 
 _: type[Cache] = RedisCache

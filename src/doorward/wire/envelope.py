@@ -49,6 +49,7 @@ def headers(error: DoorwardError, request_id: str, *, content_length: int | None
         (b"content-type", b"application/json"),
         (b"content-length", str(length).encode()),
         (b"x-request-id", request_id.encode()),
+        *error.headers,
     ]
     if error.should_retry is False:
         result.append((b"x-should-retry", b"false"))
