@@ -39,7 +39,7 @@ API_SOURCES := $(wildcard src/doorward/edge/*.py src/doorward/edge/control_plane
 
 ui/node_modules/.package-lock.json: ui/package-lock.json
 	@echo "[2/3] Pages    npm ci"
-	@npm --prefix ui ci --silent --no-progress
+	@npm --prefix ui ci --loglevel error --no-progress --no-audit --no-fund > /dev/null
 	@touch $@
 
 .venv/pages.stamp: ui/node_modules/.package-lock.json $(UI_SOURCES) $(API_SOURCES) scripts/openapi.py .venv/run.stamp

@@ -15,6 +15,7 @@ from doorward.adapters.edit import CannotEdit, Wish
 from doorward.adapters.expand import NotExpanded, expand, names_in
 from doorward.adapters.headers import injected_refusal
 from doorward.adapters.nodes import Problem, Unreadable
+from doorward.adapters.spec import NAME
 from doorward.adapters.written import settings_in, unfit
 from doorward.cli import config
 from doorward.cli.outcome import DONE, FAILED, WRONG_USE, Failure, Outcome, Table
@@ -197,7 +198,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _checked_name(name: str) -> str:
-    if not manifest.NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         why = "It is made of letters, digits, dot, dash and underscore, and begins with a letter or digit."
         raise Failure("--adapter-name is not a name", why, "for example --adapter-name github", "wrong_use", WRONG_USE)
     return name
