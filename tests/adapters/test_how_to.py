@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from doorward.adapters import manifest
+from doorward.adapters import manifest, spec
 from doorward.adapters.written import settings_in, unfit
 
 TEXT = (Path(__file__).parents[2] / "docs/how-to/adapters.md").read_text()
@@ -24,4 +24,4 @@ def test_the_example_file_loads() -> None:
 
 def test_the_table_names_every_field_and_no_other() -> None:
     table = TEXT.partition("## Every field")[2].partition("## Money")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == manifest._SPEC
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == spec._SPEC
