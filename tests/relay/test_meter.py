@@ -310,3 +310,15 @@ async def test_finishing_twice_counts_once() -> None:
     first = call.attempt.usage
     await asyncio.gather(*(tap.finish() for tap in call.entry.taps))
     assert call.attempt.usage is first
+
+
+async def test_an_answer_that_is_no_json_is_paid_for_by_its_bytes() -> None:
+    """An upstream that broke its answer has billed it all the same."""
+    data = json.dumps({"choices": [{"message": {"content": "Hello world! " * 20}}], "usage": USAGE}).encode()
+    call = Call(held=10**9)
+    assert await call.through([data[: len(data) // 2]]) == data[: len(data) // 2]
+    usage = call.attempt.usage
+    assert usage is not None
+    assert usage.source is Source.ESTIMATED
+    assert usage.output_tokens >= len(data) // 2 // 4
+    assert call.attempt.reason

@@ -122,7 +122,7 @@ class AnswerListener:
         data = b"".join(self._pieces)
         heard: Heard = reader.of_tail(self._kind, data) if self._cut else reader.of_answer(self._kind, data)
         self.usage, self.final = heard.usage, heard.final
-        if not self._cut:
+        if not self._cut and heard is not reader.NOTHING:
             self._text = heard.text
         self._pieces = [] if self.final or not self._cut else [data]
 
@@ -130,7 +130,7 @@ class AnswerListener:
         return b""
 
     def delivered(self) -> tuple[str, int]:
-        """Of an answer that was cut, or too large to keep, its bytes stand for its text."""
+        """Of an answer that was cut, broken, or too large to keep, its bytes stand for its text."""
         return (self._text, 0) if self._text is not None else ("", self._size + self._cut)
 
 
