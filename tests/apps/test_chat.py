@@ -195,6 +195,40 @@ async def test_an_edit_makes_a_sibling_and_leaves_what_was_there(tmp_path: Path)
         assert start_over["message"] == "1 messages"
 
 
+async def test_a_branch_is_shown_to_its_newest_end_and_read_from_any_message(tmp_path: Path) -> None:
+    async with ScriptedUpstream(echo) as up, scripted_desk(tmp_path, up) as here:
+        ids: list[str] = []
+        conversation = None
+        for text in ("one", "two", "three"):
+            body = {"message": text, **({"conversation_id": conversation} if conversation else {})}
+            answer = await here.ask("POST", "/apps/chat", body)
+            conversation = answer["conversation_id"]
+            ids.append(answer["message_id"])
+        path = f"/apps/conversations/{conversation}"
+        await here.ask("POST", "/apps/chat", {"message": "uno", "conversation_id": conversation, "parent_id": ""})
+        first = (await here.ask("GET", f"{path}?limit=2"))["messages"][0]
+        assert first["text"] == "uno"
+        assert (await here.refused("GET", f"{path}?since={ids[1]}", 404))["code"] == "unknown_message"
+
+        other = next(one for one in first["siblings"] if one != first["id"])
+        await here.ask("PATCH", path, {"leaf_id": other})
+        shown = await here.ask("GET", f"{path}?since={ids[1]}&limit=1")
+        assert [message["text"] for message in shown["messages"]] == ["3 messages", "three", "5 messages"]
+        assert shown["has_more"] is True
+        await here.refused("GET", f"{path}?since={ids[1]}", 404, key=await here.other())
+
+
+@pytest.mark.parametrize("said", [{"retry-after": "30"}, {"retry-after-ms": "29500"}])
+async def test_a_wait_that_the_provider_asks_for_is_told(tmp_path: Path, said: dict[str, str]) -> None:
+    """Also when programs are told not to try again by themselves: people read it as a countdown."""
+    busy = error_answer(429, "rate_limit_exceeded", "Slow down.", said)
+    async with ScriptedUpstream(busy) as up, scripted_desk(tmp_path, up, retry_wait_s=0) as here:
+        answer = await here.http.post("/apps/chat/stream", json={"message": "hi"}, headers=here.headers())
+        assert answer.status_code == 429
+        assert 25 <= int(answer.headers["retry-after"]) <= 30
+        assert answer.headers["x-should-retry"] == "false", "the attempts are spent"
+
+
 BIG = "x" * 100_001
 
 

@@ -19,7 +19,7 @@ from doorward.apps.tool_calls import open_calls
 from doorward.apps.toolbox import Toolbox
 from doorward.core.clock import Clock
 from doorward.core.errors import Conflict, DoorwardError, NotFound
-from doorward.store.runs import Run, RunState, Runs, Step
+from doorward.store.runs import Run, Runs, RunState, Step
 
 _SYSTEM = (
     "You work on the user's task with the tools you are given. Call several at once where they do not depend on each other. "

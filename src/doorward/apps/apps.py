@@ -16,6 +16,7 @@ from doorward.apps.mcp import McpServer
 from doorward.apps.search import Searcher
 from doorward.apps.summarize import Summarizer
 from doorward.apps.tool import Tool
+from doorward.apps.tool_chat import ToolChat
 from doorward.apps.toolbox import Toolbox
 from doorward.core.clock import Clock, SystemClock
 from doorward.store.answers import Answers
@@ -34,6 +35,7 @@ class Apps:
     conversations: Conversations
     prompts: Prompts
     chat: Chat
+    tool_chat: ToolChat
     summarizer: Summarizer
     classifier: Classifier
     collections: Collections
@@ -60,12 +62,14 @@ class Apps:
         summarizer, classifier = Summarizer(Answers(store), defaults, guards), Classifier(prompts, defaults, guards)
         toolbox = Toolbox(tools, servers, searcher, defaults.tool_result_chars)
         loop = AgentLoop(defaults, clock)
+        chat = Chat(conversations, prompts, defaults, guards, clock)
         return cls(
             defaults=defaults,
             guards=guards,
             conversations=conversations,
             prompts=prompts,
-            chat=Chat(conversations, prompts, defaults, guards, clock),
+            chat=chat,
+            tool_chat=ToolChat(chat, conversations, toolbox, loop),
             summarizer=summarizer,
             classifier=classifier,
             collections=collections,

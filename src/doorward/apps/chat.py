@@ -8,12 +8,13 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from doorward.apps.ask import Ask, Body, chat_body, delta_of, text_of
+from doorward.apps.ask import NO_TEXT, Ask, Body, chat_body, delta_of, text_of
 from doorward.apps.clean import clean, cleaned
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
 from doorward.apps.history import Turn, fitting, tokens_of
 from doorward.apps.prompts import system_text
+from doorward.apps.tool_exchange import Part, sent
 from doorward.core.clock import Clock
 from doorward.core.errors import NotFound, UpstreamFailed
 from doorward.ledger.ledger import unbroken
@@ -70,7 +71,7 @@ class Chat:
     async def answer(self, ask: Ask, owner: str, wish: Wish) -> Answered:
         ready = await self.prepare(ask, owner, wish)
         text = text_of(await ask.chat(ready.body, app="chat"))
-        await self._keep(ready, text, ask.call_id, stopped=False)
+        await self.keep(ready, self.answer_of(ready, text, ask.call_id))
         return Answered(text, ready.conversation.id, ready.answer_id, ready.conversation.model)
 
     async def stream(self, ask: Ask, ready: Ready) -> AsyncGenerator[str]:
@@ -84,14 +85,17 @@ class Chat:
                         yield text
         except (asyncio.CancelledError, GeneratorExit):
             if shown:
-                await unbroken(self._keep(ready, "".join(shown), ask.call_id, stopped=True))
+                await unbroken(self.keep(ready, self.answer_of(ready, "".join(shown), ask.call_id, stopped=True)))
             raise
         if not shown:
-            raise UpstreamFailed("OpenAI returned no text content (refusal or tool call)", code="no_text_content")
-        await self._keep(ready, "".join(shown), ask.call_id, stopped=False)
+            raise UpstreamFailed(NO_TEXT, code="no_text_content")
+        await self.keep(ready, self.answer_of(ready, "".join(shown), ask.call_id))
 
-    async def prepare(self, ask: Ask, owner: str, wish: Wish) -> Ready:
-        """Raises `NotFound` for a conversation, parent or prompt that is not the owner's to use; nothing is written."""
+    async def prepare(self, ask: Ask, owner: str, wish: Wish, *, rule: str = "") -> Ready:
+        """Raises `NotFound` for a conversation, parent or prompt that is not the owner's to use; nothing is written.
+
+        `rule`: stands below the conversation's system prompt for this answer alone.
+        """
         text = cleaned(wish.message, "message", self._defaults.max_message_chars)
         known = await self.find(wish.conversation_id, owner) if wish.conversation_id is not None else None
         conversation = await self._conversation(known, owner, wish, text)
@@ -99,10 +103,17 @@ class Chat:
         turns = await self._turns(conversation, parent_id)
         text = await self._guards.through(ask, text, app="chat")
         question = self._question(text, wish.images, parent_id, conversation.model)
-        turns.append(Turn(_sent(question), question.tokens))
-        messages = fitting(conversation.system, turns, conversation.model, self._defaults.history_tokens)
-        body = chat_body(conversation.model, messages, self._defaults.max_tokens, self._defaults.temperature)
-        return Ready(conversation, question, _new_id("msg"), body)
+        turns.append(Turn(sent(question), question.tokens))
+        return Ready(conversation, question, _new_id("msg"), self._body(conversation, turns, rule))
+
+    async def again(self, conversation: Conversation, answer: Message, *, rule: str = "") -> Ready:
+        """What was known before a stored answer; it is written once more by its own id."""
+        question = await self._conversations.message(conversation.id, answer.parent_id or "")
+        if question is None:
+            raise NotFound("There is no question to this answer.", param="message_id", code="unknown_message")
+        turns = await self._turns(conversation, question.id)
+        conversation = replace(conversation, model=answer.model or conversation.model)
+        return Ready(conversation, question, answer.id, self._body(conversation, turns, rule))
 
     async def find(self, conversation_id: str, owner: str) -> Conversation:
         found = await self._conversations.find(conversation_id, owner)
@@ -113,8 +124,8 @@ class Chat:
     async def title(self, ask: Ask, owner: str, conversation_id: str) -> str:
         """Made by the model, from the first messages; stored."""
         conversation = await self.find(conversation_id, owner)
-        turns = (await self._turns(conversation, conversation.leaf_id))[:4]
-        messages = [{"role": turn.role, "content": str(turn.message.get("content"))[:2000]} for turn in turns]
+        chain = await self._conversations.chain(conversation.id, conversation.leaf_id, _HISTORY_PAGE)
+        messages = [{"role": message.role, "content": message.text[:2000]} for message in chain[:4]]
         body = chat_body(conversation.model, [*messages, {"role": "user", "content": _TITLE}], 24, 0.2)
         title = " ".join(clean(text_of(await ask.chat(body, app="title"))).split()).strip("\"'“”")[:_TITLE_CHARS]
         await self._conversations.change(conversation_id, owner, title=title)
@@ -143,7 +154,12 @@ class Chat:
 
     async def _turns(self, conversation: Conversation, leaf_id: str | None) -> list[Turn]:
         chain = await self._conversations.chain(conversation.id, leaf_id, _HISTORY_PAGE)
-        return [Turn(_sent(message), message.tokens) for message in chain]
+        return [Turn(sent(message), message.tokens) for message in chain]
+
+    def _body(self, conversation: Conversation, turns: list[Turn], rule: str) -> Body:
+        system = "\n\n".join(filter(None, (conversation.system, rule)))
+        messages = fitting(system, turns, conversation.model, self._defaults.history_tokens)
+        return chat_body(conversation.model, messages, self._defaults.max_tokens, self._defaults.temperature)
 
     def _question(self, text: str, images: tuple[str, ...], parent_id: str | None, model: str) -> Message:
         parts: list[dict[str, Any]] | None = None
@@ -153,28 +169,18 @@ class Chat:
         tokens = tokens_of({"role": "user", "content": parts or text}, model)
         return Message(_new_id("msg"), parent_id, "user", text, tokens, parts, created_at=self._clock.wall())
 
-    async def _keep(self, ready: Ready, text: str, call_id: str, *, stopped: bool) -> None:
+    def answer_of(
+        self, ready: Ready, text: str, call_id: str, *, stopped: bool = False, parts: list[Part] | None = None
+    ) -> Message:
+        """The answer as it is stored. `parts`: the tool exchange before its text."""
+        model, now = ready.conversation.model, self._clock.wall()
+        made = Message(ready.answer_id, ready.question.id, "assistant", clean(text), 0, parts or None, model, stopped, call_id, now)
+        return replace(made, tokens=sum(tokens_of(message, model) for message in sent(made)))
+
+    async def keep(self, ready: Ready, answer: Message) -> None:
         """Question and answer together, or neither."""
-        conversation, question = ready.conversation, ready.question
-        text = clean(text)
-        tokens = tokens_of({"role": "assistant", "content": text}, conversation.model)
-        answer = Message(
-            ready.answer_id,
-            question.id,
-            "assistant",
-            text,
-            tokens,
-            model=conversation.model,
-            stopped=stopped,
-            call_id=call_id,
-            created_at=self._clock.wall(),
-        )
-        if not await self._conversations.append(conversation, [question, answer]):
+        if not await self._conversations.append(ready.conversation, [ready.question, answer]):
             raise NotFound("The conversation was deleted meanwhile.", code="unknown_conversation")
-
-
-def _sent(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "content": message.parts if message.parts is not None else message.text}
 
 
 def _new_id(kind: str) -> str:

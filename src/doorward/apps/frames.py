@@ -7,6 +7,7 @@ import re
 from typing import Any, Literal
 
 from doorward.core.errors import DoorwardError
+from doorward.store.runs import Step
 from doorward.wire import envelope
 
 Form = Literal["json", "text"]
@@ -29,6 +30,11 @@ def delta(text: str, form: Form = "json") -> bytes:
         return frame({"delta": text})
     lines = "".join(f"data: {line}\n" for line in _LINES.split(text))
     return f"{lines}\n".encode("utf-8", "replace")
+
+
+def step(done: Step) -> bytes:
+    """What an agent did: ``data: {"step": {"number", "kind", "details"}}``."""
+    return frame({"step": {"number": done.number, "kind": done.kind, "details": done.details}})
 
 
 def error(refusal: DoorwardError, form: Form = "json") -> bytes:

@@ -11,14 +11,14 @@ from doorward.providers.tokens import PER_MESSAGE, PRIMING, count_messages
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of the history. `tokens` includes what a provider adds around it."""
+    """One stored message: one of a request's, or an answer's tool exchange with its text. `tokens` are of them all."""
 
-    message: dict[str, Any]
+    messages: list[dict[str, Any]]
     tokens: int
 
     @property
     def role(self) -> str:
-        return str(self.message.get("role"))
+        return str(self.messages[0].get("role")) if self.messages else "assistant"
 
 
 def tokens_of(message: dict[str, Any], model: str) -> int:
@@ -42,7 +42,7 @@ def fitting(system: str, turns: Sequence[Turn], model: str, most_tokens: int) ->
         if number and needed > left:
             break
         left -= needed
-        kept = [turn.message for turn in exchange] + kept
+        kept = [message for turn in exchange for message in turn.messages] + kept
     return head + kept
 
 

@@ -16,11 +16,12 @@ from doorward.apps.ask import Ask, Body, Event, Spent
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
 from doorward.core.errors import BadRequest, DoorwardError, LimitExceeded, NotFound, Unavailable, UpstreamFailed, UpstreamLost
-from doorward.core.exchange import EMPTY, Asks, Exchange, Gone, Header, Headers, MemoryBody, Reply, header
+from doorward.core.exchange import EMPTY, Asks, Exchange, Gone, Header, MemoryBody, Reply, header
 from doorward.core.usage import Usage
 from doorward.providers.prices import Prices, price_list_of
 from doorward.relay.pipeline import Pipeline
 from doorward.relay.proxy import Call
+from doorward.upstream.classify import retry_after_s
 from doorward.wire import envelope
 from doorward.wire.endpoints import Endpoint, match
 from doorward.wire.openai import read_asks
@@ -59,7 +60,7 @@ class PipelineAsk:
         exchange, endpoint = self._exchange(CHAT, body, app)
         async with self.pipeline.open(exchange, self.caller, endpoint, {}) as reply:
             if reply.status >= 400 or not reply.streamed:
-                raise refused(reply, await _read(reply))
+                raise refused(reply, await _read(reply), self.clock.wall())
             yield self._events(reply, body["model"])
 
     async def embed(self, texts: Sequence[str], model: str, *, app: str) -> list[Sequence[float]]:
@@ -99,7 +100,7 @@ class PipelineAsk:
         async with self.pipeline.open(exchange, self.caller, endpoint, {}) as reply:
             content = await _read(reply)
         if reply.status >= 400:
-            raise refused(reply, content)
+            raise refused(reply, content, self.clock.wall())
         answer = _object(content)
         if answer is None:
             raise UpstreamFailed("The model's answer is no JSON object.", code="unreadable_answer")
@@ -155,17 +156,17 @@ class PipelineAsk:
         return [(b"content-type", b"application/json"), (b"x-doorward-tags", tags)]
 
 
-def refused(reply: Reply, content: bytes) -> DoorwardError:
-    """An upstream's error as one of ours, with its own status, code and waiting time (R21)."""
+def refused(reply: Reply, content: bytes, now_s: float) -> DoorwardError:
+    """An upstream's error as one of ours, with its own status, code, waiting time and word on trying again (R21)."""
     told = envelope.read_upstream(content)
     message = told.message or f"The model's provider answered {reply.status}."
-    error: DoorwardError
+    kind: type[DoorwardError] = BadRequest
     if reply.status == 429:
-        error = LimitExceeded(message, param=told.param, code=told.code, retry_after_s=_retry_after_s(reply.headers))
+        kind = LimitExceeded
     elif reply.status >= 500 or reply.status < 400:
-        error = UpstreamFailed(message, param=told.param, code=told.code)
-    else:
-        error = BadRequest(message, param=told.param, code=told.code)
+        kind = UpstreamFailed
+    is_final = header(reply.headers, b"x-should-retry") == b"false"
+    error = kind(message, param=told.param, code=told.code, retry_after_s=retry_after_s(reply.headers, now_s), is_final=is_final)
     if reply.status >= 400:
         error.status = reply.status
     if told.type:
@@ -219,13 +220,6 @@ def _object(data: bytes) -> dict[str, Any] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _retry_after_s(headers: Headers) -> float | None:
-    if header(headers, b"x-should-retry") == b"false":
-        return None
-    value = header(headers, b"retry-after")
-    return float(value) if value is not None and value.isdigit() else None
 
 
 _: type[Ask] = PipelineAsk

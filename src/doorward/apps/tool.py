@@ -43,6 +43,8 @@ class Tool:
     """Raises `ToolFailed`; whatever else it raises is reported by its kind alone."""
     approve: bool = False
     """A person is asked before each call."""
+    built_in: bool = False
+    """Doorward's own and always there: it alone is no reason to offer people a choice."""
 
     def shown(self) -> dict[str, Any]:
         """As a chat request lists it."""

@@ -65,7 +65,7 @@ class Toolbox:
             rows = [{"id": hit.document.id, "score": round(hit.score, 4), "text": hit.document.text[:4000]} for hit in hits]
             return msgspec.json.encode(rows).decode()
 
-        return tool_of(search_collection)
+        return replace(tool_of(search_collection), built_in=True)
 
     def _fetch(self, ask: Ask) -> list[Tool]:
         """Calls of the adapters that the caller may use, in the caller's name; none where there is none."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, delete, insert, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from doorward.store.branches import BELOW, CHAIN, DEPTH, MOST_CHAIN
 from doorward.store.engine import Store
 from doorward.store.tables.apps import conversations, messages
 
@@ -56,21 +57,6 @@ class Found:
 
 
 _EXCERPT_CHARS = 240
-_MOST_CHAIN = 20_000
-"""Messages of one branch that are read at once."""
-
-
-def _chain() -> Select[Any]:
-    """From a leaf towards its root. Built once: building it takes longer than running it."""
-    mine = messages.c.conversation_id == bindparam("conversation_id")
-    leaf = select(messages, literal(0).label("depth")).where(mine, messages.c.id == bindparam("leaf_id"))
-    path = leaf.cte("path", recursive=True)
-    parents = select(messages, (path.c.depth + 1).label("depth")).join(path, messages.c.id == path.c.parent_id)
-    whole = path.union_all(parents.where(mine, path.c.depth < bindparam("deepest")))
-    return select(whole).order_by(whole.c.depth.desc())
-
-
-_CHAIN = _chain()
 
 
 class Conversations:
@@ -126,13 +112,13 @@ class Conversations:
             statement = self._statements[table.name] = str(built)
         return statement
 
-    async def chain(self, conversation_id: str, leaf_id: str | None, limit: int = _MOST_CHAIN) -> list[Message]:
+    async def chain(self, conversation_id: str, leaf_id: str | None, limit: int = MOST_CHAIN) -> list[Message]:
         """From the leaf towards the root, in the order of speaking; the newest `limit`."""
         if leaf_id is None:
             return []
         given = {"conversation_id": conversation_id, "leaf_id": leaf_id, "deepest": limit - 1}
         async with self._store.reading() as connection:
-            rows = (await connection.execute(_CHAIN, given)).all()
+            rows = (await connection.execute(CHAIN, given)).all()
         return [_message(row) for row in rows]
 
     async def siblings(self, conversation_id: str, parent_ids: Sequence[str | None]) -> dict[str | None, list[str]]:
@@ -159,6 +145,29 @@ class Conversations:
         async with self._store.reading() as connection:
             row = (await connection.execute(statement)).one_or_none()
         return _message(row) if row else None
+
+    async def length(self, conversation_id: str, leaf_id: str | None, since_id: str) -> int:
+        """Messages of a branch from one of them to the leaf -> 0: it is not on that branch."""
+        given = {"conversation_id": conversation_id, "leaf_id": leaf_id, "since_id": since_id}
+        async with self._store.reading() as connection:
+            row = (await connection.execute(DEPTH, given)).one_or_none()
+        return row.depth + 1 if row else 0
+
+    async def newest_below(self, conversation_id: str, message_id: str) -> str:
+        """The end of the branch through a message that was written last; itself, if nothing follows it."""
+        async with self._store.reading() as connection:
+            row = (await connection.execute(BELOW, {"conversation_id": conversation_id, "top_id": message_id})).one_or_none()
+        return str(row.id) if row else message_id
+
+    async def rewrite(self, conversation_id: str, message: Message, was: list[dict[str, Any]] | None = None) -> bool:
+        """An answer as it is now -> `False`: it is gone, or, where `was` is given, its parts are no longer those."""
+        mine = and_(messages.c.id == message.id, messages.c.conversation_id == conversation_id)
+        if was is not None:
+            mine = and_(mine, messages.c.parts == _packed(was))
+        names = ("text", "tokens", "model", "stopped", "call_id")
+        changes = {name: getattr(message, name) for name in names} | {"parts": _packed(message.parts)}
+        async with self._store.writing() as connection:
+            return (await connection.execute(update(messages).where(mine).values(**changes))).rowcount == 1
 
     async def change(self, conversation_id: str, owner: str, **changes: str | None) -> bool:
         """`title`, `model`, `leaf_id`."""
@@ -219,6 +228,9 @@ def _message(row: Row[Any]) -> Message:
 def _row(message: Message, conversation_id: str) -> tuple[Any, ...]:
     """In the order of the table's columns."""
     m = message
-    parts = msgspec.json.encode(m.parts).decode() if m.parts is not None else None
     place = (m.id, conversation_id, m.parent_id)
-    return (*place, m.role, m.text, parts, m.model, m.tokens, m.stopped, m.call_id, m.created_at)
+    return (*place, m.role, m.text, _packed(m.parts), m.model, m.tokens, m.stopped, m.call_id, m.created_at)
+
+
+def _packed(parts: list[dict[str, Any]] | None) -> str | None:
+    return msgspec.json.encode(parts).decode() if parts is not None else None

@@ -54,7 +54,8 @@ class ToolOut(Answer):
     name: str
     description: str
     parameters: dict[str, Any]
-    approve: bool
+    approve: bool = Field(description="A person is asked before each call.")
+    built_in: bool = Field(description="Doorward's own, which is always there.")
 
 
 class ToolList(Answer):
@@ -71,7 +72,13 @@ async def list_tools(asking: HasAsking) -> ToolList:
     found = await asking.apps.toolbox.all(asking.ask, asking.owner)
     return ToolList(
         data=[
-            ToolOut(name=tool.name, description=tool.description, parameters=tool.parameters, approve=tool.approve)
+            ToolOut(
+                name=tool.name,
+                description=tool.description,
+                parameters=tool.parameters,
+                approve=tool.approve,
+                built_in=tool.built_in,
+            )
             for tool in found.values()
         ]
     )
@@ -122,7 +129,7 @@ async def _events(asking: Asking, work: Callable[[Tell | None], Awaitable[Run]])
     started = False
     try:
         while (step := await news.get()) is not None:
-            yield frames.frame({"step": _step(step).model_dump()})
+            yield frames.step(step)
             started = True
         yield frames.frame({"result": (await _shown(asking, working.result())).model_dump()})
         yield frames.DONE

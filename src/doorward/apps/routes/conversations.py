@@ -74,7 +74,9 @@ class FoundList(Answer):
 class ConversationChange(Body):
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     model: Model | None = None
-    leaf_id: Annotated[str, Field(max_length=128)] | None = Field(None, description="Show the branch that ends here.")
+    leaf_id: Annotated[str, Field(max_length=128)] | None = Field(
+        None, description="Show the branch through this message, as far as it was written last."
+    )
 
 
 class Titled(Answer):
@@ -118,10 +120,15 @@ async def read_conversation(
     conversation_id: OfPath,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     before: Annotated[str | None, Query(max_length=128)] = None,
+    since: Annotated[str | None, Query(max_length=128)] = None,
 ) -> ConversationRead:
-    """The newest messages of the branch that is shown."""
+    """The newest messages of the branch that is shown; with `since`, that message and all after it, however many."""
     conversation = await asking.apps.chat.find(conversation_id, asking.owner)
     leaf_id = conversation.leaf_id
+    if since is not None:
+        limit = await asking.apps.conversations.length(conversation.id, leaf_id, since)
+        if limit == 0:
+            raise NotFound("There is no such message on the branch that is shown.", param="since", code="unknown_message")
     if before is not None:
         later = await asking.apps.conversations.message(conversation.id, before)
         if later is None:
@@ -143,8 +150,10 @@ async def change_conversation(asking: HasAsking, conversation_id: OfPath, body: 
     if not changes or changes.get("title") == "":
         raise Unprocessable("Send a title, a model or a leaf_id.", param="title")
     conversation = await asking.apps.chat.find(conversation_id, asking.owner)
-    if body.leaf_id and await asking.apps.conversations.message(conversation.id, body.leaf_id) is None:
-        raise NotFound("There is no such message in this conversation.", param="leaf_id", code="unknown_message")
+    if body.leaf_id:
+        if await asking.apps.conversations.message(conversation.id, body.leaf_id) is None:
+            raise NotFound("There is no such message in this conversation.", param="leaf_id", code="unknown_message")
+        changes["leaf_id"] = await asking.apps.conversations.newest_below(conversation.id, body.leaf_id)
     await asking.apps.conversations.change(conversation_id, asking.owner, **changes)
     return _shown(await asking.apps.chat.find(conversation_id, asking.owner))
 
