@@ -45,10 +45,7 @@ PAGES = {
 }
 
 
-DARK_BUDGETS = pytest.mark.xfail(raises=AssertionError, reason="contrast on Budgets in the dark theme: open with the pages' issue")
-
-
-@pytest.mark.parametrize("half", [pytest.param(0, marks=DARK_BUDGETS), 1])
+@pytest.mark.parametrize("half", [0, 1])
 async def test_every_page_is_fit_to_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: int) -> None:
     monkeypatch.setenv("CONSOLE_PICTURE_TOKEN", "not-in-any-picture")
     file = tmp_path / "adapters.yaml"

@@ -163,3 +163,23 @@ async def test_the_look_is_kept(tmp_path: Path) -> None:
         await expect(page.get_by_label("Theme")).to_have_value("dark")
         await page.get_by_label("Theme").select_option("system")
         await s.pictures("look")
+
+
+async def test_a_change_of_theme_is_whole_at_once(tmp_path: Path) -> None:
+    """Where motion is reduced nothing may fade: a transition of every element would creep down the page for many frames."""
+    colours = """() => JSON.stringify([...document.querySelectorAll("*")].map((one) => {
+        const style = getComputedStyle(one);
+        return [style.color, style.backgroundColor, style.borderTopColor];
+    }))"""
+    async with stage(tmp_path) as s:
+        await s.sign_in()
+        await s.page.goto(s.url + "/settings/openai")
+        await expect(s.page.get_by_test_id("key-state")).to_be_visible()
+        turned = await s.page.evaluate(f"""async () => {{
+            const colours = {colours};
+            document.documentElement.dataset.theme = "dark";
+            const first = colours();
+            for (let frame = 0; frame < 30; frame += 1) await new Promise(requestAnimationFrame);
+            return first === colours() && document.getAnimations().length === 0;
+        }}""")
+        assert turned
