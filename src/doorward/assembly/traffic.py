@@ -34,6 +34,7 @@ from doorward.relay.model_fetch import ModelFetch
 from doorward.relay.models import ModelList
 from doorward.relay.pipeline import Pipeline
 from doorward.relay.proxy import Proxy
+from doorward.relay.quarantine import Quarantine
 from doorward.relay.response_cache import ResponseCache
 from doorward.relay.router import Router
 from doorward.relay.shared_calls import SharedCalls
@@ -108,6 +109,7 @@ async def open_road(settings: Settings, clock: Clock, start_id: str, ground: Gro
     running.keep(content_log.sweep_on(), "old call contents")
     ownership = Ownership(Objects(ground.store))
     fetch = ModelFetch(sender, clock)
+    running.keep(Quarantine(ground.accounts, ground.catalogue, health, fetch, clock).run(), "quarantine")
     admission = Admission(
         clock,
         max_open=settings.max_open_calls,

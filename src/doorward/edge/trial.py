@@ -47,4 +47,5 @@ class Trial:
             return Tried(False, None, error.message)
         if status == 200 and account.quarantined_at is not None:
             await self._accounts.release(account_id)
+            await self._catalogue.changed()
         return Tried(status == 200, status, says, models, self._clock.monotonic() - began_s)

@@ -56,18 +56,22 @@ class Catalog:
         self._routes: dict[str, Fallback | None] = {}
 
     def usable_accounts(self, provider_id: str, draws_on: frozenset[str]) -> tuple[Account, ...]:
-        """Active accounts with a key that a caller drawing on these owners may use."""
+        """Active accounts with a key, which the upstream does not refuse, that a caller drawing on these owners may use."""
         wanted = (provider_id, draws_on)
         found = self._usable.get(wanted)
         if found is None:
-            found = tuple(
-                account
-                for account in self.accounts.values()
-                if account.provider_id == provider_id and account.owner in draws_on and account.is_usable and account.key_set_at
-            )
+            found = tuple(account for account in self.keyed_accounts(provider_id, draws_on) if account.is_usable)
             if len(self._usable) < REMEMBERED:
                 self._usable[wanted] = found
         return found
+
+    def keyed_accounts(self, provider_id: str, draws_on: frozenset[str]) -> tuple[Account, ...]:
+        """The same with those whose key was refused: a caller is told of that, and not that no key is set."""
+        return tuple(
+            account
+            for account in self.accounts.values()
+            if account.provider_id == provider_id and account.owner in draws_on and account.is_active and account.key_set_at
+        )
 
     def serves(self, provider: Provider, draws_on: frozenset[str]) -> bool:
         return not provider.needs_key or bool(self.usable_accounts(provider.id, draws_on))

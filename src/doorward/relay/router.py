@@ -105,7 +105,7 @@ class Router:
     def _pinned(self, catalog: Catalog, bound: Bound, asked: str | None, caller: Caller) -> Route:
         provider = catalog.providers.get(bound.provider_id)
         account = catalog.accounts.get(bound.account_id) if bound.account_id else None
-        usable = account is not None and account.owner in caller.draws_on and account.is_usable
+        usable = account is not None and account.owner in caller.draws_on and account.is_active
         if provider is None or (provider.needs_key and not usable):
             raise NotFound("The account that holds this object is no longer in use.")
         model = asked.removeprefix(provider.id + "/") if asked else None
@@ -116,5 +116,5 @@ class Router:
     def _plans(catalog: Catalog, provider: Provider, model: str | None, caller: Caller) -> tuple[Plan, ...]:
         if not provider.needs_key:
             return (Plan(provider, None, model),)
-        accounts: tuple[Account, ...] = catalog.usable_accounts(provider.id, caller.draws_on)
+        accounts: tuple[Account, ...] = catalog.keyed_accounts(provider.id, caller.draws_on)
         return tuple(Plan(provider, account, model) for account in accounts)

@@ -1,12 +1,14 @@
 """What this process has seen of each account and model: rests, quarantines, breakers, headroom, calls in flight.
 
-Balance reads `score` and `wait_s`; failover tells how attempts end. In memory only: another process
-learns the same from its own answers, and a restart starts with trust.
+Balance reads `score` and `wait_s`; failover tells how attempts end. In memory only: another process learns the same
+from its own answers, and a restart starts with trust. Quarantines alone are written down, by `relay/quarantine.py`;
+what is here of them holds until that is done.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,6 +115,10 @@ class Health:
         """Account at its own limits -> until, monotonic."""
         self._quarantined: dict[str, tuple[float, float | None]] = {}
         """Account -> until, and when the refused key had been set."""
+        self.on_refused: Callable[[Account], object] = lambda account: None
+        """Told of each account whose key was refused."""
+        self.stored: Callable[[], Iterable[tuple[str, float]]] = tuple
+        """Accounts whose quarantine is written down, and the seconds until each is asked about."""
 
     # Before an attempt
 
@@ -128,8 +134,8 @@ class Health:
         if self._rests:  # the usual state is that nothing rests
             owner = _owner(plan)
             until_s = max(self._rests.get((owner, None), 0.0), self._rests.get((owner, model), 0.0))
-        if plan.account is not None and (self._quarantined or self._paused):
-            until_s = max(until_s, self._quarantine(plan.account), self._paused.get(plan.account.id, 0.0))
+        if plan.account is not None and (self._quarantined or self._paused or plan.account.quarantined_at is not None):
+            until_s = max(until_s, self._quarantine(plan.account, now_s), self._paused.get(plan.account.id, 0.0))
         line = self._lines.get((_account(plan), model))
         return max(0.0, until_s - now_s, line.breaker.wait_s(now_s) if line is not None else 0.0)
 
@@ -168,14 +174,16 @@ class Health:
         self._paused[account.id] = self._clock.monotonic() + for_s
 
     def quarantine(self, account: Account, for_s: float = QUARANTINE_S) -> None:
-        """Its key was refused. Ends when the key is set anew, or after `for_s` for another try."""
+        """Its key was refused. Ends when the key is set anew; after `for_s`, if it could not be written down until then."""
         self._quarantined[account.id] = (self._clock.monotonic() + for_s, account.key_set_at)
+        self.on_refused(account)
 
     def is_quarantined(self, account: Account) -> bool:
-        return self._quarantine(account) > self._clock.monotonic()
+        now_s = self._clock.monotonic()
+        return self._quarantine(account, now_s) > now_s
 
     def release(self, account_id: str) -> None:
-        """The account was tested and works."""
+        """The account was tested and works, or its quarantine is written down."""
         self._quarantined.pop(account_id, None)
 
     def snapshot(self) -> dict[str, list[dict[str, Any]]]:
@@ -199,11 +207,8 @@ class Health:
             for (owner, model), until_s in self._rests.items()
             if until_s > now_s
         ]
-        quarantined = [
-            {"account": account, "for_s": round(until_s - now_s, 1)}
-            for account, (until_s, _) in self._quarantined.items()
-            if until_s > now_s
-        ]
+        refused = {account: until_s - now_s for account, (until_s, _) in self._quarantined.items() if until_s > now_s}
+        quarantined = [{"account": account, "for_s": round(for_s, 1)} for account, for_s in (refused | dict(self.stored())).items()]
         return {"routes": routes, "rests": rests, "quarantined": quarantined}
 
     def _succeeded(self, line: _Line, headers: Headers, took_s: float | None) -> None:
@@ -236,8 +241,10 @@ class Health:
         if took_s is not None:
             line.took_s = took_s if line.took_s is None else line.took_s * 0.8 + took_s * 0.2
 
-    def _quarantine(self, account: Account) -> float:
+    def _quarantine(self, account: Account, now_s: float) -> float:
         """Until when (monotonic); a key set anew has refused nobody yet."""
+        if account.quarantined_at is not None:
+            return now_s + QUARANTINE_S
         until_s, key_set_at = self._quarantined.get(account.id, (-math.inf, None))
         return until_s if key_set_at == account.key_set_at else -math.inf
 
