@@ -7,13 +7,17 @@
     Reply      one answer: status, headers, chunks
 
 What a call *learns* on its way is not here but in its `ledger.entry.Entry`.
+
+Structs and not dataclasses: every call makes each of these, and a frozen dataclass of ten fields costs 3 µs, a struct 0.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import force_setattr
 
 Header = tuple[bytes, bytes]
 """(lower-case name, value), as ASGI carries them."""
@@ -43,8 +47,7 @@ class Body(Protocol):
         """From the first byte, at every call."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryBody:
+class MemoryBody(msgspec.Struct, frozen=True):
     data: bytes
 
     @property
@@ -86,8 +89,7 @@ class Gone:
                 callback()
 
 
-@dataclass(frozen=True, slots=True)
-class Asks:
+class Asks(msgspec.Struct, frozen=True):
     """What a request's body says that routing, limits and money need. Nothing else is read."""
 
     model: str | None = None
@@ -103,8 +105,7 @@ class Asks:
     """Ids of stored objects that the body names (`file-…`, `resp_…`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True):
     """One client call. `path` is the path that was matched, percent-decoded once, without the query."""
 
     request_id: str
@@ -118,14 +119,20 @@ class Exchange:
     """The client's address, after trusted proxies."""
     arrived_s: float
     """Monotonic seconds."""
-    gone: Gone = field(default_factory=Gone)
+    gone: Gone = msgspec.field(default_factory=Gone)
+    _named: tuple[Headers, Mapping[bytes, bytes]] | None = None
+    """The headers it was made of, and the first value of each name."""
 
     def header(self, name: bytes) -> bytes | None:
-        return header(self.headers, name)
+        """The first value of `name` (lower-case), or `None`. A dozen rooms ask: the list is walked once for all."""
+        known = self._named
+        if known is None or known[0] is not self.headers:
+            known = (self.headers, dict(reversed(self.headers)))
+            force_setattr(self, "_named", known)
+        return known[1].get(name)
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """One answer on its way to the client. `chunks` yields body bytes and raises only `DoorwardError`s."""
 
     status: int

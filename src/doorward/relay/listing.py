@@ -7,10 +7,10 @@ that are not the owner's are left out, and the client's `purpose`, `order`, `aft
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
+from msgspec.structs import replace
 
 from doorward.core.caller import Caller
 from doorward.core.errors import BadRequest, UpstreamFailed

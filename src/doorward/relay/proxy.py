@@ -9,7 +9,9 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from doorward.adapters.adapter import IDEMPOTENT, Adapter
 from doorward.adapters.headers import ALSO_FORWARD

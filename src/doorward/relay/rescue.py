@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from doorward.core.errors import UpstreamLost, UpstreamSilent
 from doorward.core.exchange import Exchange, MemoryBody, Reply

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from doorward.core.exchange import EMPTY, Body, Header
 
@@ -50,8 +51,7 @@ class Silent(TransportError):
     """A time limit passed while waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where to connect, and the key of a connection pool."""
 
     scheme: str
@@ -62,8 +62,7 @@ class Origin:
     """Loopback, link-local and private addresses may be connected to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """One request. `target` is path and query as bytes, already prefixed with the base path."""
 
     origin: Origin

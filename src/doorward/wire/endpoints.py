@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 Objects = Literal["none", "covered", "later"]
 Bills = Literal["tokens", "images", "audio", "free", "unknown"]
 
@@ -96,8 +98,7 @@ for _endpoint in ENDPOINTS:
         _EXACT.setdefault(_endpoint.template, []).append(_endpoint)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """`endpoint` is `None` for an unknown path; `allowed` lists the path's methods for a 405."""
 
     endpoint: Endpoint | None
