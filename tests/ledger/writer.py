@@ -1,6 +1,7 @@
 """A process that opens and settles calls until it is killed: `python -m tests.ledger.writer DIRECTORY START_ID`.
 
-Prints a line for each call that was let in, before it goes on, so that the test knows what must be in the book.
+Prints a line for each call once its hold is written, before it goes on: those must be in the book. One that is killed
+between the two has a row that nobody announced; one that is killed before both was never let in.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ async def main(directory: Path, start_id: str) -> None:
 
     async def call() -> None:
         async with ledger.entry(caller(), exchange(), "/v1/chat/completions") as entry:
-            os.write(1, f"in {entry.opening}\n".encode())
             ledger.held(entry, 77_000)
+            os.write(1, f"in {entry.opening}\n".encode())
             await asyncio.sleep(chance.random() * 0.01)
             answered(entry, 5000)
         os.write(1, f"done {entry.opening}\n".encode())

@@ -27,6 +27,8 @@ GATHER_S = 0.2
 BATCH_ROWS = 1000
 MEMORY_ROWS = 20_000
 RETRY_S = 0.5
+FINISH_S = 6.0
+"""On stopping, a database that is away or locked is asked again this long; one more try may then wait for SQLite's lock."""
 SAMPLED = 3
 """Refusals of one key and reason that get a full row in a minute, for "why?"."""
 
@@ -166,7 +168,16 @@ class Book:
         return written
 
     async def finish(self) -> None:
-        try:
-            await self.flush()
-        except Exception as broken:  # noqa: BLE001 - the rows stay in the journal; stopping goes on
-            self._report(broken)
+        """On stopping: move what is left, and try again for `FINISH_S`. What cannot be moved stays in the journal."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + FINISH_S
+        while True:
+            try:
+                await self.flush()
+            except Exception as broken:  # noqa: BLE001 - the rows stay in the journal; stopping goes on
+                self._report(broken)
+                if loop.time() >= until_s:
+                    return
+                await asyncio.sleep(RETRY_S)
+            else:
+                return

@@ -41,6 +41,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 LOOK_FOR_ABANDONED_S = 5.0
 """How often a living process looks for journals of siblings that died."""
+LAST_CALLS_S = 3.0
+"""On stopping, calls that are just being settled are waited for this long. Those that stay open are the next start's."""
 FOLLOWER_ROWS = 1000
 """Rows that wait for a slow `tail`; older ones are dropped for it."""
 
@@ -212,6 +214,10 @@ class Ledger:
 
     async def stop(self) -> None:
         """After the last call: move what is left. What cannot be moved stays in the journal for the next start."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + LAST_CALLS_S
+        while self._open and loop.time() < until_s:  # noqa: ASYNC110 - once a process: no event for it in each call
+            await asyncio.sleep(0.01)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

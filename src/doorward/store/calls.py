@@ -51,9 +51,10 @@ class Calls:
         """Rows, their roll-ups and refusals in one transaction -> how many calls were new.
 
         A call that is there already is passed over with all that belongs to it. Raises `StoreError` when
-        the database is away: then nothing was written, or all of it was.
+        the database is away: then nothing was written, or all of it was. Durable on return: the journal is
+        removed because of it.
         """
-        async with self._store.writing() as connection:
+        async with self._store.writing(durable=True) as connection:
             new = await self._new(connection, rows)
             if new:
                 await self._insert(connection, "calls", [msgspec.structs.astuple(row.call) for row in new])

@@ -107,13 +107,17 @@ class Store:
         return self._connection(self._reader)
 
     @asynccontextmanager
-    async def writing(self, within: AsyncConnection | None = None) -> AsyncIterator[AsyncConnection]:
-        """`within`: join a transaction that is open already; its owner commits it."""
+    async def writing(self, within: AsyncConnection | None = None, *, durable: bool = False) -> AsyncIterator[AsyncConnection]:
+        """`within`: join a transaction that is open already; its owner commits it.
+
+        `durable`: what is committed, and all that was before, survives a power loss. PostgreSQL's always does; SQLite's
+        otherwise only from its next checkpoint on.
+        """
         if within is not None:
             yield within
             return
         if self.dialect == "postgresql":
-            async with self._transaction() as connection:
+            async with self._transaction(durable) as connection:
                 yield connection
             return
         if self._writing_task is not None and self._writing_task is asyncio.current_task():
@@ -121,14 +125,15 @@ class Store:
         async with self._turn:
             self._writing_task = asyncio.current_task()
             try:
-                async with self._transaction() as connection:
+                async with self._transaction(durable) as connection:
                     yield connection
             finally:
                 self._writing_task = None
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(self, durable: bool) -> AsyncIterator[AsyncConnection]:
         async with self._connection(self._writer) as connection:
+            await connection.execution_options(durable=durable)
             try:
                 async with connection.begin():
                     yield connection
@@ -220,5 +225,10 @@ def _tune_sqlite(engine: AsyncEngine, *, reads: bool) -> None:
 
         @event.listens_for(engine.sync_engine, "begin")
         def _begin(connection: Any) -> None:
+            level = "FULL" if connection.get_execution_options().get("durable") else "NORMAL"
+            if connection.info.get("synchronous", "NORMAL") != level:
+                # it cannot be changed inside a transaction
+                connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
+                connection.info["synchronous"] = level
             # IMMEDIATE takes the write lock at once: a read that turns into a write could not wait for it
             connection.exec_driver_sql("BEGIN IMMEDIATE")
