@@ -161,6 +161,40 @@ async def test_what_if_says_where_and_why_and_calls_nobody(desk: Plane, up: Scri
     await desk.refused("POST", "/routes/what-if", 404, {"endpoint": "/v1/nothing", "body": {}})
 
 
+async def test_what_if_as_a_chosen_key_follows_its_powers(desk: Plane, up: ScriptedUpstream) -> None:
+    """Its owner's accounts, its models, its end: as a call with it would be treated, not as an admin's."""
+    ann = await desk.ask("POST", "/users", {"email": "ann@example.com"}, status=201)
+    made = {
+        label: (await desk.ask("POST", "/keys", {"label": label, **wish}, status=201))["id"]
+        for label, wish in {
+            "operator's": {},
+            "small only": {"models": ["small"]},
+            "ann's": {"owner": "ann@example.com"},
+            "over": {},
+        }.items()
+    }
+    asks = {"model": "big-1", "messages": []}
+
+    def place(label: str) -> str:
+        return f"/routes/what-if?key_id={made[label]}"
+
+    found = await desk.ask("POST", place("operator's"), asks)
+    assert (found["key_id"], [plan["label"] for plan in found["plans"]]) == (made["operator's"], ["first", "second"])
+    refused = await desk.refused("POST", place("small only"), 403, asks)
+    assert "may not use the model 'big-1'" in refused["message"]
+    refused = await desk.refused("POST", place("ann's"), 403, asks)
+    assert refused["code"] == "key_not_configured", "in custody per_user her key never draws on the operator's accounts"
+    theirs = await desk.door.account("one", label="hers", owner=f"user:{ann['id']}")
+    found = await desk.ask("POST", place("ann's"), asks)
+    assert [plan["account"] for plan in found["plans"]] == [theirs.id]
+    await desk.ask("POST", f"/keys/{made['over']}/revoke")
+    assert "was revoked" in (await desk.refused("POST", place("over"), 422, asks))["message"]
+    await desk.refused("POST", "/routes/what-if?key_id=nobody", 404, asks)
+    unused = {row["id"]: row["last_used_at"] for row in (await desk.ask("GET", "/keys"))["data"] if row["id"] in made.values()}
+    assert set(unused.values()) == {None}
+    assert up.calls == 0
+
+
 async def test_a_drained_provider_gets_no_new_calls(desk: Plane, up: ScriptedUpstream) -> None:
     await desk.ask("PATCH", "/providers/one", {"is_draining": True})
     refused = await chat(desk, "big-1")

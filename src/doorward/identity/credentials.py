@@ -94,6 +94,14 @@ class Credentials:
             return now is not None and now.scopes >= caller.scopes
         return True
 
+    async def standing(self, public_id: str) -> tuple[Caller, str | None] | None:
+        """Who a call with this key would be, and why it would be refused now; nothing is presented, and no use is noted.
+
+        For an admin's question (`what-if`): no request is let in by it.
+        """
+        known = await self._known.get(public_id)
+        return None if known is None else (known.caller, _refusal(known, self._clock.wall()))
+
     def forget(self, public_id: str) -> None:
         """A key was changed by this process: read it again at its next use."""
         self._known.forget(public_id)

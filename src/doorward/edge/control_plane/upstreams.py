@@ -6,13 +6,16 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Body as FromBody
+from fastapi import Query
 from pydantic import Field
 
-from doorward.core.errors import NotFound
+from doorward.core.caller import Caller
+from doorward.core.errors import NotFound, Unprocessable
 from doorward.core.exchange import Exchange, MemoryBody
 from doorward.edge.control_plane.caller import Calling, HasParts
 from doorward.edge.control_plane.declare import declared, router
 from doorward.edge.control_plane.fields import Answer
+from doorward.edge.control_plane.parts import Parts
 from doorward.edge.control_plane.road import HasRoad
 from doorward.providers.route import Plan
 from doorward.upstream.health import Health
@@ -67,6 +70,7 @@ class PlanOut(Answer):
 
 
 class WhatIfOut(Answer):
+    key_id: str | None = Field(description="The client key whose call it would be; null: whoever asks.")
     asked: str | None
     why: str
     is_pinned: bool = Field(description="A stored object binds the call to one account.")
@@ -87,8 +91,17 @@ async def health(road: HasRoad) -> HealthOut:
 
 @routes.post("/api/v1/routes/what-if")
 @declared(auth="either", scope="admin", body_cap_bytes=BODY_CAP_BYTES)
-async def what_if(parts: HasParts, road: HasRoad, caller: Calling, wish: Annotated[dict[str, Any], FromBody()]) -> WhatIfOut:
+async def what_if(
+    parts: HasParts,
+    road: HasRoad,
+    caller: Calling,
+    wish: Annotated[dict[str, Any], FromBody()],
+    key_id: Annotated[
+        str | None, Query(max_length=64, description="As a call with this client key; left out: as your own.")
+    ] = None,
+) -> WhatIfOut:
     """Send a call's body, or `{"endpoint": "/v1/embeddings", "body": {...}}`. Nothing is called."""
+    who = caller if key_id is None else await _holder(parts, key_id)
     path, body = "/v1/chat/completions", wish
     if isinstance(wish.get("endpoint"), str) and isinstance(wish.get("body"), dict):
         path, body = wish["endpoint"], wish["body"]
@@ -98,9 +111,10 @@ async def what_if(parts: HasParts, road: HasRoad, caller: Calling, wish: Annotat
     raw = msgspec.json.encode(body)
     asks = read_asks(raw)
     exchange = Exchange("what-if", "POST", path, b"", [], MemoryBody(raw), asks, "", parts.clock.monotonic())
-    route = await road.route(exchange, caller, found.endpoint)
+    route = await road.route(exchange, who, found.endpoint)
     limits = route.limits
     return WhatIfOut(
+        key_id=key_id,
         asked=route.asked,
         why=route.why,
         is_pinned=route.pinned,
@@ -111,6 +125,17 @@ async def what_if(parts: HasParts, road: HasRoad, caller: Calling, wish: Annotat
         total_s=limits.total_s,
         plans=_plans(route.plans, road.health),
     )
+
+
+async def _holder(parts: Parts, key_id: str) -> Caller:
+    """Who would call with this key; one that is refused at the door gets no further here either."""
+    found = await parts.credentials.standing(key_id)
+    if found is None:
+        raise NotFound("There is no such client key.", param="key_id")
+    caller, refusal = found
+    if refusal is not None:
+        raise Unprocessable(refusal, param="key_id")
+    return caller
 
 
 def _plans(plans: tuple[Plan, ...], health: Health) -> list[PlanOut]:
