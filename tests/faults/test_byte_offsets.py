@@ -16,7 +16,7 @@ from tests.scripted import Request, authority
 WORDS = [f"word{i} " for i in range(8)]
 EVERY = 1 if FULL else 40
 """Every so many bytes, and around the places that matter."""
-AT_ONCE = 10
+AT_ONCE = 40
 
 
 def answer(stream: bool) -> Answer:

@@ -1,7 +1,7 @@
 """I6: when a call's last client has gone, its upstream connection is gone within 250 ms (p99; 1 s at most).
 
-On every kind of route, streamed or not, alone or shared. A busy machine that runs the client, the door and the
-upstream in one event loop needs room at small counts; at full counts the law holds to the letter.
+On every kind of route, streamed or not, alone or shared. Client, door and upstream run in one event loop: what that
+loop stood still for, because a neighbour had the core, is taken off (`tests/stalls.py`), and the law holds to the letter.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import Any
 import httpx2
 import pytest
 from tests.answers import Answer, Never, Sleep, chat_answer, chat_stream
-from tests.counts import FULL, count
+from tests.counts import count
 from tests.house import House, house
 from tests.scripted import Request, ScriptedUpstream
+from tests.stalls import Stalls
 
 from doorward.store.routes import RouteRule, Routes
 
 CALLS = count("abandoned calls of each kind", small=24, full=2000)
 AT_ONCE = 24
-MOST_P99_S, MOST_S = (0.25, 1.0) if FULL else (1.0, 2.0)
+MOST_P99_S, MOST_S = 0.25, 1.0
 
 
 def script(request: Request) -> Answer:
@@ -66,7 +67,7 @@ async def abandon(
 @pytest.mark.parametrize("kind", ["plain", "gated", "rescued", "shared"])
 async def test_the_upstream_is_left_when_the_client_has_gone(tmp_path: Path, kind: str, stream: bool) -> None:
     rng = random.Random(f"{kind}{stream}")
-    async with ScriptedUpstream(script) as up, house(tmp_path) as home:
+    async with Stalls() as stalls, ScriptedUpstream(script) as up, house(tmp_path) as home:
         await prepare(home, up)
         headers = {"authorization": f"Bearer {await home.key()}"}
         limits = httpx2.Limits(max_connections=None)
@@ -80,12 +81,13 @@ async def test_the_upstream_is_left_when_the_client_has_gone(tmp_path: Path, kin
                     *(abandon(client, up, name, body, listeners, rng) for name, body in zip(names, bodies, strict=True))
                 )
                 left |= dict(zip(names, times, strict=True))
-            await up.wait_for_open(0, within_s=MOST_S + 1)
-        took = sorted(
-            (request.connection.left_s or 0) - left[name]
+            await up.wait_for_open(0, within_s=MOST_S + 5)
+        spans = [
+            (left[name], request.connection.left_s or left[name])
             for request in up.requests
             if (name := request.header("x-request-id") or "") in left
-        )
+        ]
+        took = sorted(ended_s - began_s - stalls.within(began_s, max(began_s, ended_s)) for began_s, ended_s in spans)
         pipeline = home.app.traffic.pipeline
         for _ in range(100):  # what was delivered is still being counted, in a thread
             if pipeline.admission.open == 0:

@@ -6,10 +6,15 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.answers import Answer, Never
 from tests.clock import FakeClock
+from tests.house import house
+from tests.light_client import LightClient
+from tests.scripted import ScriptedUpstream
 
 from doorward.core.errors import Unavailable
 from doorward.relay.admission import LEAST_OPEN, TICK_S, Admission
@@ -133,3 +138,43 @@ async def test_cancellations_leak_no_place() -> None:
     await asyncio.gather(*calls, return_exceptions=True)
     assert (door.open, door.waiting, door._waiting) == (0, 0, {})
     assert most <= 5
+
+
+async def test_looking_refuses_whom_entering_would_refuse() -> None:
+    door = admission(max_open=1, max_waiting=2)
+    door.look("a")
+    async with door.place("a"):
+        door.look("a")
+        waits = [asyncio.create_task(door.enter("a")) for _ in range(2)]
+        await waiting(door, 2)
+        with pytest.raises(Unavailable):
+            door.look("a")
+        door.look("b")  # would take its place from the loudest
+        assert (door.open, door.waiting) == (1, 2), "looking takes nothing"
+    for task in waits:
+        await task
+        door.leave()
+    full = admission(memory=lambda: 10**13)
+    full.tick(TICK_S)
+    with pytest.raises(Unavailable):
+        full.look("a")
+
+
+async def test_a_refusal_comes_before_the_body(tmp_path: Path) -> None:
+    """Of 50 MB that would come, none is waited for: the head alone is answered."""
+    async with ScriptedUpstream(Answer((Never(),))) as up, house(tmp_path, max_open_calls=1, max_waiting_calls=0) as home:
+        await home.provider("scripted", up.base_url, "m-*", auth="none", prices="free")
+        key = await home.key()
+        async with LightClient(home.url, key, {"model": "m-1", "messages": []}) as client:
+            holds = asyncio.create_task(client.ask())
+            await up.wait_for_calls(1)
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(home.url.rsplit(":", 1)[1]))
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
+            writer.write(f"{head}content-type: application/json\r\ncontent-length: 50000000\r\n\r\n".encode())
+            async with asyncio.timeout(5):
+                answer = await reader.readuntil(b"}}")
+            writer.transport.abort()
+            holds.cancel()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1\r\n" in answer
+    assert b'"overloaded"' in answer

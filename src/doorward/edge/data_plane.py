@@ -1,7 +1,7 @@
 """`/v1/*` as a bare ASGI class: bytes in -> `Exchange` -> pipeline -> bytes out.
 
-Order matters: the path is matched and the caller known before a body is read, so that nobody makes
-Doorward take half a gigabyte for a refusal.
+Order matters: the path is matched, the caller known and a place likely before a body is read, so that nobody
+makes Doorward take half a gigabyte for a refusal.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class DataPlane:
         caller = await self._credentials.resolve(headers, from_addr=peer)
         require_call(self._custody, caller)
         check_write(method, headers, self._site, self._custody, caller)
+        self._pipeline.admission.look(caller.owner)
         body, asks = await self._body(method, headers, endpoint, receive)
         exchange = Exchange(
             answer.request_id,

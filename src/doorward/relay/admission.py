@@ -22,6 +22,8 @@ LATE_S = 0.2
 """An event loop that is later than this on average has more to do than it can; less is a neighbour's noise."""
 LEAST_OPEN = 64
 MOST_RETRY_AFTER_S = 30.0
+TOO_MANY = "Doorward has more calls than it can take."
+SHORT = "Doorward is short of memory."
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _STATM = Path("/proc/self/statm")
 
@@ -99,9 +101,16 @@ class Admission:
             self.limit = min(self._max_open, self.limit + max(1, self.limit // 10))
             self._let_in()
 
+    def look(self, owner: str) -> None:
+        """Before a body is read: raises the `Unavailable` that entering would raise now. What it costs to say no is little."""
+        if self.is_full:
+            raise self._refusal(SHORT)
+        if self.waiting >= self._max_waiting and (self.open >= self.limit or self.waiting):
+            self._loudest(owner)
+
     async def enter(self, owner: str) -> None:
         if self.is_full:
-            raise self._refusal("Doorward is short of memory.")
+            raise self._refusal(SHORT)
         if self.open < self.limit and not self.waiting:
             self.open += 1
             return
@@ -114,7 +123,7 @@ class Admission:
                 await turn
         except TimeoutError:
             if turn.cancelled():
-                raise self._refusal("Doorward has more calls than it can take.") from None
+                raise self._refusal(TOO_MANY) from None
             turn.result()  # it was let in, or turned away, at that very moment
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
@@ -133,13 +142,18 @@ class Admission:
         """A full queue takes a newcomer only from whoever has most calls in it. Raises `Unavailable`."""
         if self.waiting < self._max_waiting:
             return
-        longest = max(self._waiting, key=lambda name: len(self._waiting[name]), default=owner)
-        if len(self._waiting.get(longest, ())) <= len(self._waiting.get(owner, ())) + 1:
-            raise self._refusal("Doorward has more calls than it can take.")
+        longest = self._loudest(owner)
         turn = self._waiting[longest][-1]
         self._forget(longest, turn)
         if not turn.done():
-            turn.set_exception(self._refusal("Doorward has more calls than it can take."))
+            turn.set_exception(self._refusal(TOO_MANY))
+
+    def _loudest(self, owner: str) -> str:
+        """Who gives a place in the full queue to `owner`; raises `Unavailable`: nobody has so many more calls in it."""
+        longest = max(self._waiting, key=lambda name: len(self._waiting[name]), default=owner)
+        if len(self._waiting.get(longest, ())) <= len(self._waiting.get(owner, ())) + 1:
+            raise self._refusal(TOO_MANY)
+        return longest
 
     def _let_in(self) -> None:
         """Owners in turn, each one's calls in order."""
