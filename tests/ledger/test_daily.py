@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from zoneinfo import ZoneInfo
 
+import msgspec
 from sqlalchemy import text
 
 from doorward.ledger.reports import BYS, Period, Reports
@@ -53,3 +54,40 @@ async def test_verify_sees_a_day_that_was_changed(calls: Calls, book_store: Stor
         await connection.execute(text("UPDATE daily_rollups SET calls = calls + 1 WHERE tag = ''"))
     checks = [finding.check for finding in await BookCheck(book_store).findings()]
     assert checks == ["daily rollups that quarters do not add up to", "quarters that are not in the daily rollups"]
+
+
+async def test_verify_sees_sums_of_an_owner_and_tallies_that_were_changed(calls: Calls, book_store: Store) -> None:
+    chance = random.Random(4)
+    ends = ["done", "failed", "cut", "gone", "crashed"]
+    rows = []
+    for number in range(60):
+        made = row(number, START + number * 40, chance)
+        call = msgspec.structs.replace(
+            made.call,
+            outcome=ends[number % 5],
+            error_code="overloaded" if number % 10 == 1 else None,
+            key_id=None if number % 7 == 0 else made.call.key_id,
+            user_id=None if number % 6 == 0 else made.call.user_id,
+            model_served=None if number % 9 == 0 else made.call.model_served,
+            account_id=None if number % 8 == 0 else "acc",
+            cache="hit" if number % 11 == 0 else "off",
+            first_byte_ms=None if number % 4 == 0 else 7.0 * number,
+        )
+        rows.append(Settled(call, []))
+    await calls.absorb(rows)
+    assert [f for f in await BookCheck(book_store).findings() if "attempts" not in f.check] == []
+    changes = {
+        "UPDATE owner_rollups SET cost_nanos = cost_nanos + 1 WHERE owner = ''": "by owner",
+        "DELETE FROM owner_rollups WHERE owner = 'user:1'": "by owner",
+        "UPDATE tallies SET input_tokens = input_tokens + 1 WHERE kind = 'model' AND key_id = ''": "tallies",
+        "DELETE FROM tallies WHERE kind = 'error'": "tallies",
+        "UPDATE tallies SET calls = calls + 1 WHERE kind = 'first_byte' AND key_id <> ''": "tallies",
+        "INSERT INTO refusals VALUES (1, 'o', '', '', '/v1', 'c', 0)": "refusals",
+    }
+    for change, word in changes.items():
+        before = {finding.check for finding in await BookCheck(book_store).findings()}
+        async with book_store.writing() as connection:
+            await connection.execute(text(change))
+        found = await BookCheck(book_store).findings()
+        assert any(word in finding.check for finding in found), change
+        assert before <= {finding.check for finding in found}

@@ -152,8 +152,7 @@ class Reports:
 
     async def usage(self, by: By, over: Period, *, owner: str | None, key_id: str | None = None) -> list[UsageRow]:
         """`owner` = `None` is everybody's. Dearest first; days in their order."""
-        utc = over.zone.key in ("UTC", "Etc/UTC")
-        found = await self._rollups.sums(_COLUMNS[by], Span(over.from_s, over.to_s, owner, key_id), utc=utc)
+        found = await self._rollups.sums(_COLUMNS[by], Span(over.from_s, over.to_s, owner, key_id), utc=_is_utc(over))
         groups: dict[str, tuple[int, ...]] = {}
         for value, measures in found:
             name = datetime.fromtimestamp(value, over.zone).date().isoformat() if by == "day" else str(value)
@@ -172,7 +171,7 @@ class Reports:
         """Cost by day, in nano-dollars, for each name of the report: the first day of the period first."""
         first = datetime.fromtimestamp(over.from_s, over.zone).date()
         days = (datetime.fromtimestamp(over.to_s - 1, over.zone).date() - first).days + 1
-        found = await self._rollups.trend(_COLUMNS[by], Span(over.from_s, over.to_s, owner))
+        found = await self._rollups.trend(_COLUMNS[by], Span(over.from_s, over.to_s, owner), utc=_is_utc(over))
         names = await self._names(by, {str(value) for value, *_ in found})
         trends: dict[str, list[int]] = {}
         for value, bucket, _, cost in found:
@@ -187,6 +186,10 @@ class Reports:
         if by == "user":
             return {"": NO_USER} | await self._rollups.user_names([value for value in values if value])
         return {}
+
+
+def _is_utc(over: Period) -> bool:
+    return over.zone.key in ("UTC", "Etc/UTC")
 
 
 @dataclass(frozen=True, slots=True)

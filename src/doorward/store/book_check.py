@@ -1,4 +1,4 @@
-"""The book against itself: roll-ups against calls, calls against attempts, and amounts against their bounds.
+"""The book against itself: roll-ups and tallies against calls, calls against attempts, and amounts against their bounds.
 
 Each check is one query that yields rows only where something is wrong. The sums are made by the
 database, so that ten million calls are a matter of seconds.
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from doorward.store.address import Dialect
 from doorward.store.engine import Store
 from doorward.store.rollups import BUCKET_S
+from doorward.store.tally_check import tally_checks
 
 WORST = 20
 """Rows shown of each finding."""
@@ -123,6 +124,12 @@ def _checks(dialect: Dialect) -> dict[str, str]:
     days = f"""SELECT bucket / 86400 * 86400 AS bucket, {_KEYS.partition(", ")[2]}, {_DAILY}
         FROM rollups GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""  # noqa: S608 - constants of this file
     daily = f"SELECT {_KEYS}, {_ROLLED} FROM daily_rollups"  # noqa: S608 - constants of this file
+    of_owners = f"SELECT owner, bucket, {_ROLLED} FROM owner_rollups"  # noqa: S608 - constants of this file
+    made = " UNION ALL ".join(
+        f"SELECT {owner}, bucket, {_DAILY} FROM rollups WHERE tag = '' GROUP BY {groups}"  # noqa: S608 - constants of this file
+        for owner, groups in (("owner", "owner, bucket"), ("'' AS owner", "bucket"))
+    )
+    owners = f"SELECT * FROM ({made}) AS made"  # noqa: S608 - constants of this file
     attempts = """
         FROM calls LEFT JOIN (
             SELECT opening, count(*) AS tried, coalesce(sum(cost_nanos), 0) AS cost,
@@ -136,6 +143,9 @@ def _checks(dialect: Dialect) -> dict[str, str]:
         "calls that are not in the rollups": f"{untagged} EXCEPT {rolled} = ''",
         "daily rollups that quarters do not add up to": f"{daily} EXCEPT {days}",
         "quarters that are not in the daily rollups": f"{days} EXCEPT {daily}",
+        "sums by owner that quarters do not add up to": f"{of_owners} EXCEPT {owners}",
+        "quarters that are not in the sums by owner": f"{owners} EXCEPT {of_owners}",
+        **tally_checks(_BUCKET[dialect]),
         "rollups by tag that calls do not add up to": f"{rolled} <> '' EXCEPT {tagged}",
         "tagged calls that are not in the rollups": f"{tagged} EXCEPT {rolled} <> ''",
         "calls whose cost is not the sum of their attempts": f"""
@@ -152,6 +162,7 @@ def _checks(dialect: Dialect) -> dict[str, str]:
         "amounts of ours above what was held": """
             SELECT id, cost_nanos, held_nanos FROM calls WHERE source <> 'upstream' AND held_nanos > 0 AND cost_nanos > held_nanos
         """,
+        "refusals that were counted less than once": "SELECT minute, owner, code, count FROM refusals WHERE count < 1",
         "amounts below 0": "SELECT id, cost_nanos FROM calls WHERE cost_nanos < 0",
     }
 

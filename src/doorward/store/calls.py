@@ -63,7 +63,8 @@ class Calls:
                     await self._insert(connection, "attempts", tried)
                 # in one order everywhere, so that two processes never wait for each other's rows in a circle
                 sums = rollups.add_up(row.call for row in new)
-                for table, rows_of in (("rollups", sums), ("daily_rollups", rollups.by_day(sums))):
+                days, owners = rollups.by_day(sums), rollups.by_owner(sums)
+                for table, rows_of in (("rollups", sums), ("daily_rollups", days), ("owner_rollups", owners)):
                     if rows_of:
                         await self._insert(connection, table, [(*key, *measures) for key, measures in sorted(rows_of.items())])
                 tallied = sorted(tallies.add_up(row.call for row in new).items())
@@ -165,6 +166,8 @@ def _built(dialect: Dialect, table: str) -> Any:
             return rollups.adding(dialect, tables.rollups, rollups.MEASURES)
         case "daily_rollups":
             return rollups.adding(dialect, tables.daily_rollups, rollups.MEASURES)
+        case "owner_rollups":
+            return rollups.adding(dialect, tables.owner_rollups, rollups.MEASURES)
         case "tallies":
             return rollups.adding(dialect, tables.tallies, tallies.MEASURES)
         case "refusals":

@@ -1,4 +1,4 @@
-"""Sums of calls by quarter of an hour and by day of UTC, kept in the same transaction as the calls themselves.
+"""Sums of calls by quarter of an hour, by day of UTC and by owner, kept in the same transaction as the calls themselves.
 
 Reports read nothing else, so that they are fast on any number of calls; `doorward ledger verify`
 adds the calls up again and compares.
@@ -102,6 +102,18 @@ def by_day(sums: Sums) -> Sums:
     return days
 
 
+def by_owner(sums: Sums) -> Sums:
+    """The same measures by (owner, quarter of an hour); the owner ``""`` is everybody."""
+    owners: Sums = {}
+    for (bucket, owner, *_, tag), measures in sums.items():
+        if tag:
+            continue  # a call stands once in the row without a tag
+        for key in ((owner, bucket), ("", bucket)):
+            row = owners.get(key)
+            owners[key] = list(measures) if row is None else [a + b for a, b in zip(row, measures, strict=True)]
+    return owners
+
+
 def adding(dialect: Dialect, table: Table, measures: tuple[str, ...]) -> Any:
     """INSERT that adds to the row that is there already."""
     statement = insert(dialect, table)
@@ -129,10 +141,12 @@ class Rollups:
         """Sums of the measures by one of the key columns -> (its value, measures in `MEASURES`' order).
 
         A value may stand there several times. Whole days of UTC come from the daily sums, the rest from the quarters;
-        by ``bucket``, `utc` says that days of UTC are fine enough.
+        by ``bucket``, `utc` says that days of UTC are fine enough. Without a key, buckets come from the owners' own rows.
         """
         found: list[tuple[Any, tuple[int, ...]]] = []
         async with self._store.reading() as connection:
+            if column == "bucket" and span.key_id is None:
+                return [(row[0], tuple(row[1:])) for row in await connection.execute(_quarters(span))]
             for table, part in _parts(span, whole_days=column != "bucket" or utc):
                 by = table.c[column]
                 measures = (cast(func.sum(table.c[name]), BigInteger) for name in MEASURES)
@@ -140,13 +154,19 @@ class Rollups:
                 found += [(row[0], tuple(row[1:])) for row in await connection.execute(statement)]
         return found
 
-    async def trend(self, column: str, span: Span) -> list[tuple[Any, int, int, int]]:
-        """(value of the column, bucket, calls, cost in nano-dollars) for each quarter of an hour that has any."""
-        by, bucket = tables.rollups.c[column], tables.rollups.c.bucket
-        calls, cost = (cast(func.sum(tables.rollups.c[name]), BigInteger) for name in ("calls", "cost_nanos"))
-        statement = self._within(select(by, bucket, calls, cost), tables.rollups, column, span).group_by(by, bucket)
+    async def trend(self, column: str, span: Span, *, utc: bool = False) -> list[tuple[Any, int, int, int]]:
+        """(value of the column, bucket, calls, cost in nano-dollars) for each quarter of an hour that has any.
+
+        `utc`: for each whole day of UTC instead, which is a hundredth of the rows. A value and bucket may stand there twice.
+        """
+        found: list[tuple[Any, int, int, int]] = []
         async with self._store.reading() as connection:
-            return [(row[0], row[1], row[2], row[3]) for row in await connection.execute(statement)]
+            for table, part in _parts(span, whole_days=utc):
+                by, bucket = table.c[column], table.c.bucket
+                calls, cost = (cast(func.sum(table.c[name]), BigInteger) for name in ("calls", "cost_nanos"))
+                statement = self._within(select(by, bucket, calls, cost), table, column, part).group_by(by, bucket)
+                found += [(row[0], row[1], row[2], row[3]) for row in await connection.execute(statement)]
+        return found
 
     @staticmethod
     def _within(statement: Select[Any], table: Table, column: str, span: Span) -> Select[Any]:
@@ -170,6 +190,13 @@ class Rollups:
         statement = select(users.c.id, users.c.email).where(users.c.id.in_(user_ids))
         async with self._store.reading() as connection:
             return {row.id: row.email for row in await connection.execute(statement)}
+
+
+def _quarters(span: Span) -> Select[Any]:
+    """A span's quarters of one owner, or of everybody: each a row that is there already."""
+    rows = tables.owner_rollups.c
+    statement = select(rows.bucket, *(rows[name] for name in MEASURES)).where(rows.owner == (span.owner or ""))
+    return statement.where(rows.bucket >= bucket_of(span.from_s), rows.bucket < span.to_s)
 
 
 def _parts(span: Span, *, whole_days: bool) -> list[tuple[Table, Span]]:

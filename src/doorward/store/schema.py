@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from doorward.core.errors import StoreError
 from doorward.store.address import Address
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest file in migrations/versions; revisions are numbers, so their order is the alphabet's."""
 
 LOCK_WAIT_S = 60.0

@@ -149,6 +149,26 @@ daily_rollups = Table(
     sqlite_with_rowid=False,
 )
 
+# The same quarters by owner, and of everybody together (''): days of any zone are a few thousand rows, whatever the number
+# of keys and models.
+owner_rollups = Table(
+    "owner_rollups",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("failed_calls", BigInteger, nullable=False),
+    Column("cached_calls", BigInteger, nullable=False),
+    Column("unknown_cost_calls", BigInteger, nullable=False),
+    Column("estimated_calls", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_nanos", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What the overview shows, at each level that it can be narrowed to: a key or none (''), a model or none (''). One
 # contiguous range a question, however many keys and models there are; roll-ups stay the book that reports add up.
 tallies = Table(
