@@ -203,3 +203,30 @@ async def test_tokens_are_trued_up_under_concurrency(counters: Counters) -> None
     assert all(passed)
     level = (await counters.take([Want(limit, 1)], "last")).levels[0]
     assert level.remaining == pytest.approx(2000 - 20 * 10 - 1, abs=3)
+
+
+async def test_processes_that_count_alone_allow_the_limit_together() -> None:
+    """Each its share: of 10 a minute and 5 seats, three processes allow 3 and 1; a whole number, and at least one."""
+    limit, seats, one = rate(10), Limit(uuid.uuid4().hex, "seats", 5), rate(1)
+    parts = 3
+    processes = [MemoryCounters(SystemClock(), parts=lambda: parts) for _ in range(3)]
+    for counters in processes:
+        taken = [await counters.take([Want(limit), Want(one)], "") for _ in range(2)]
+        assert [each.refused for each in taken] == [None, one]
+        rest = [await counters.take([Want(limit)], "") for _ in range(4)]
+        assert [each.refused for each in rest] == [None, None, limit, limit]
+        assert rest[0].levels[0].remaining == 1
+        assert 0 < (rest[-1].retry_after_s or 0) <= 20
+        assert [(await counters.take([Want(seats)], seat)).refused for seat in "ab"] == [None, seats]
+    parts = 1
+    assert (await processes[0].take([Want(seats)], "c")).refused is None, "the others have ended"
+
+
+async def test_what_is_larger_than_a_share_and_not_than_the_limit_is_taken_alone() -> None:
+    limit = rate(1000, kind="tokens")
+    counters = MemoryCounters(SystemClock(), parts=lambda: 4)
+    assert (await counters.take([Want(limit, 800)], "")).refused is None
+    refused = await counters.take([Want(limit, 800)], "")
+    assert refused.refused == limit
+    assert refused.retry_after_s == pytest.approx(800 / 250 * 60, abs=1), "its share of the minute's tokens is paid off first"
+    assert (await counters.take([Want(limit, 1001)], "")).retry_after_s is None

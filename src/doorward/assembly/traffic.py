@@ -29,6 +29,7 @@ from doorward.relay.failover import Failover
 from doorward.relay.idempotency import Idempotency
 from doorward.relay.limits import Limits
 from doorward.relay.listing import FileList
+from doorward.relay.local_share import LocalShare
 from doorward.relay.meter import Meter
 from doorward.relay.model_fetch import ModelFetch
 from doorward.relay.models import ModelList
@@ -48,6 +49,7 @@ from doorward.store.calls import Calls
 from doorward.store.leases import Leases
 from doorward.store.objects import Objects
 from doorward.store.prices import PriceOverrides
+from doorward.store.processes import Processes
 from doorward.telemetry.trace_context import outgoing
 from doorward.upstream.breaker import BreakerLimits
 from doorward.upstream.credentials import Credentials
@@ -88,7 +90,10 @@ async def open_road(settings: Settings, clock: Clock, start_id: str, ground: Gro
     router = Router(ground.catalogue.now, lambda caller: no_account(settings.custody, caller), _time_limits(settings))
     health = Health(clock, BreakerLimits(open_s=settings.breaker_open_s, most_open_s=2 * settings.breaker_open_s))
     meter = Meter(prices, clock)
-    counters, cache = _shared(settings, clock, running)
+    share = LocalShare(Processes(ground.store, start_id, journal).count, settings.refresh_s)
+    await share.look()
+    running.keep(share.run(), "local share")
+    counters, cache = _shared(settings, clock, running, share)
     limits = Limits(counters, lambda: ground.catalogue.now().limits)
     running.keep(limits.run(), "seats")
     failover = Failover(
@@ -176,10 +181,10 @@ def _budgets(settings: Settings, clock: Clock, start_id: str, ground: Ground, pr
     )
 
 
-def _shared(settings: Settings, clock: Clock, running: Running) -> tuple[Counters, Cache]:
-    """What several processes count and keep together, where there is a Redis; else this process alone."""
+def _shared(settings: Settings, clock: Clock, running: Running, share: LocalShare) -> tuple[Counters, Cache]:
+    """What several processes count and keep together, where there is a Redis; else each its share of limits, and its own cache."""
     if settings.redis_url is None:
-        return MemoryCounters(clock), MemoryCache(clock, settings.cache_bytes)
+        return MemoryCounters(clock, parts=share), MemoryCache(clock, settings.cache_bytes)
     # Imported where it is used: the client of a service that most installations do not run
     from doorward.shared.away import Away
     from doorward.shared.redis import RedisCounters, connect
@@ -188,7 +193,7 @@ def _shared(settings: Settings, clock: Clock, running: Running) -> tuple[Counter
     redis = connect(settings.redis_url)
     running.close_later(redis.aclose)
     away = Away(clock, wait_s=REDIS_WAIT_S)
-    return RedisCounters(redis, clock, away=away), RedisCache(redis, clock, away=away)
+    return RedisCounters(redis, clock, away=away, parts=share), RedisCache(redis, clock, away=away)
 
 
 def _time_limits(settings: Settings) -> TimeLimits:

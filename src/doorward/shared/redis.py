@@ -1,13 +1,13 @@
 """Counters that several processes share: one Lua call each, on Redis's clock.
 
-While Redis is away a process counts alone (`fallback`): limits become each process's own share, calls go on,
-and Redis is asked again after a second (`Away`; threats.md: limits fail to the local share).
+While Redis is away a process counts alone (`fallback`): each allows its share of a limit, calls go on, and Redis is asked
+again after a second (`Away`; threats.md: limits fail to the local share).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -30,12 +30,20 @@ def connect(url: str, timeout_s: float = 0.5) -> Redis:
 
 class RedisCounters:
     def __init__(
-        self, redis: Redis, clock: Clock, *, prefix: str = "doorward:", seat_ttl_s: float = 120.0, away: Away | None = None
+        self,
+        redis: Redis,
+        clock: Clock,
+        *,
+        prefix: str = "doorward:",
+        seat_ttl_s: float = 120.0,
+        away: Away | None = None,
+        parts: Callable[[], int] = lambda: 1,
     ) -> None:
+        """`parts`: of how many processes this one allows its share while Redis is away."""
         self._prefix = prefix
         self._seat_ttl_ms = seat_ttl_s * 1000
         self._away = away or Away(clock)
-        self._fallback = MemoryCounters(clock, seat_ttl_s)
+        self._fallback = MemoryCounters(clock, seat_ttl_s, parts)
         lua = files("doorward.shared").joinpath("counters.lua").read_text()
         self._script: AsyncScript = redis.register_script(lua)
 
