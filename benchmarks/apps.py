@@ -28,7 +28,7 @@ ROUNDS = 40
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        async with desk(Path(directory)) as here:
+        async with desk(Path(directory), log_level="warning") as here:
             for path, (body, max_tokens) in WISHES.items():
                 # the same call straight through the relay: what is left is ours
                 words = [{"role": "user", "content": "hello"}]

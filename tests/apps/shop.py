@@ -38,6 +38,7 @@ async def place(
     """-> the desk, the model, the API behind the adapter `shop`."""
     monkeypatch.setenv("AGENT_TEST_TOKEN", TOKEN)
     async with ScriptedUpstream(script) as model, ScriptedUpstream(answer) as api:
+        tmp_path.mkdir(exist_ok=True)
         file = tmp_path / "doorward.yaml"
         file.write_text(document("shop", api.base_url, *more))
         async with scripted_desk(tmp_path, model, config=file, **settings) as here:

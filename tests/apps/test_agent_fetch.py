@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.answers import Sleep, error_answer, json_answer
+from tests.answers import Sleep, chat_answer, error_answer, json_answer
 from tests.apps.shop import TOKEN, TOOL, document, place, wants
 from tests.apps.test_agent import tool_messages
 
@@ -128,4 +128,23 @@ async def test_a_tool_that_was_offered_before_asks_again(tmp_path: Path, monkeyp
         assert found[0]["description"].endswith("Adapters: mine (GET).")
         await here.ask("POST", "/apps/agent", {"message": "go"}, key=narrow)
         assert tool_messages(model)[0]["content"] == "There is no adapter of that name that you may use."
+        assert api.calls == 0
+
+
+async def test_what_an_adapter_costs_counts_against_what_one_request_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million tokens of gpt-4o-mini are 15 cents; a call whose price nobody knows cannot be bounded, so it is not made."""
+    body = '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "go on"}], "max_tokens": 50}'
+    ask = {"method": "POST", "path": "/v1/chat/completions", "body": body}
+    more = ("methods: [GET, POST]", "prices: openai")
+    dear = chat_answer("Dear.", input_tokens=1_000_000)
+    cap = {"app_cost_cap_usd": "0.1", "agent_tokens": 2_000_000}
+    async with place(tmp_path, monkeypatch, wants(**ask), dear, *more, **cap) as (here, _, api):
+        done = await here.ask("POST", "/apps/agent", {"message": "go"})
+        assert (done["state"], done["message"]) == ("stopped", "It reached its limit of cost.")
+        assert done["tokens"] > 1_000_000
+        assert api.calls == 1
+    async with place(tmp_path / "2", monkeypatch, wants(), json_answer({}), **cap) as (here, model, api):
+        done = await here.ask("POST", "/apps/agent", {"message": "go"})
+        assert done["state"] == "done"
+        assert tool_messages(model)[0]["content"].startswith("What adapter shop costs is not known")
         assert api.calls == 0

@@ -13,9 +13,11 @@ from doorward.adapters import target
 from doorward.adapters.adapter import Adapter
 from doorward.adapters.watch import Adapters
 from doorward.core.caller import Caller
-from doorward.core.errors import BodyTooLarge, MethodNotAllowed, NotFound
-from doorward.core.exchange import Headers, header
+from doorward.core.errors import BodyTooLarge, CostUnbounded, MethodNotAllowed, NotFound
+from doorward.core.exchange import Exchange, Headers, header
+from doorward.core.money import Nanos
 from doorward.identity.custody import Custody, require_call
+from doorward.ledger.entry import Entry
 from doorward.relay.metering import Metering, Meterings
 from doorward.relay.proxy import Call, Proxy
 
@@ -33,6 +35,10 @@ class Fetched:
     text: str
     location: str = ""
     is_cut: bool = False
+    nanos: Nanos | None = None
+    """What it cost; `None`: not known."""
+    tokens: tuple[int, int] = (0, 0)
+    """In, out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,11 @@ class AdapterCalls:
         mine = (adapter for adapter in self._adapters.all() if adapter.admits(caller))
         return {adapter.name: methods for adapter in mine if (methods := methods_of(adapter))}
 
-    def aim(self, caller: Caller, name: str, method: str, path: str, body_bytes: int) -> Aim:
-        """`path` with its query. Raises what the adapters' own door raises, and `MethodNotAllowed` by the rule above."""
+    def aim(self, caller: Caller, name: str, method: str, path: str, body_bytes: int, *, priced: bool = False) -> Aim:
+        """`path` with its query; `priced`: only a call whose price is known, else `CostUnbounded`.
+
+        Raises what the adapters' own door raises, and `MethodNotAllowed` by the rule above.
+        """
         require_call(self._custody, caller)
         adapter = self._adapters.find(name)
         if adapter is None or not adapter.admits(caller):
@@ -69,11 +78,16 @@ class AdapterCalls:
             raise BodyTooLarge(f"The body is larger than {adapter.max_request_bytes:,} bytes, the most that this adapter takes.")
         before, _, query = path.encode("utf-8", "replace").partition(b"?")
         built = target.build(adapter, before if before.startswith(b"/") else b"/" + before, query)
-        return Aim(adapter, built, self._meterings.of(adapter, method, built))
+        metering = self._meterings.of(adapter, method, built)
+        if priced and metering.endpoint.bills == "unknown":
+            raise CostUnbounded(f"What adapter {name} costs is not known, and this request may cost only so much.")
+        return Aim(adapter, built, metering)
 
-    async def fetch(self, call: Call, caller: Caller, most_bytes: int) -> Fetched:
+    async def fetch(self, aim: Aim, exchange: Exchange, caller: Caller, most_bytes: int) -> Fetched:
         """No more than `most_bytes` are read; the rest is dropped where it is."""
         held, is_cut = bytearray(), False
+        entries: list[Entry] = []
+        call = Call(aim.adapter, aim.target, aim.metering, exchange, entries.append)
         async with self._proxy.open(call, caller) as reply:
             async for chunk in reply.chunks:
                 held += chunk
@@ -83,7 +97,10 @@ class AdapterCalls:
         kind = header(reply.headers, b"content-type") or b""
         location = (header(reply.headers, b"location") or b"").decode("latin-1")
         text = _readable(bytes(held[:most_bytes]), kind, reply.headers)
-        return Fetched(reply.status, kind.decode("latin-1"), text, location, is_cut)
+        [entry] = entries
+        used = [attempt.usage for attempt in entry.attempts if attempt.usage is not None]
+        tokens = sum(usage.input_tokens for usage in used), sum(usage.output_tokens for usage in used)
+        return Fetched(reply.status, kind.decode("latin-1"), text, location, is_cut, entry.cost, tokens)
 
 
 def methods_of(adapter: Adapter) -> list[str]:

@@ -139,7 +139,9 @@ class AgentLoop:
                 text, failed = await self._result(work, place, call)
                 return text, failed, self._clock.monotonic() - began
 
+        before = work.ask.spent.tokens
         results = await asyncio.gather(*(one(place, call) for place, call in enumerate(calls)))
+        work.settings["tokens"] += work.ask.spent.tokens - before  # what tools asked models for: embeddings, adapters
         for call, (text, failed, took_s) in zip(calls, results, strict=True):
             work.messages.append({"role": "tool", "tool_call_id": call["id"], "content": text})
             details = {"tool_call_id": call["id"], "name": call["function"]["name"], "result": text, "failed": failed}

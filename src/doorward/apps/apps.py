@@ -60,7 +60,7 @@ class Apps:
         conversations, prompts, collections = Conversations(store), Prompts(store), Collections(store)
         searcher = Searcher(collections, defaults, guards)
         summarizer, classifier = Summarizer(Answers(store), defaults, guards), Classifier(prompts, defaults, guards)
-        toolbox = Toolbox(tools, servers, searcher, defaults.tool_result_chars)
+        toolbox = Toolbox(tools, servers, searcher, defaults.tool_result_chars, defaults.cost_cap_nanos)
         loop = AgentLoop(defaults, clock)
         chat = Chat(conversations, prompts, defaults, guards, clock)
         return cls(

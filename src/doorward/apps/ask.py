@@ -70,8 +70,9 @@ class Ask(Protocol):
     def adapters(self) -> dict[str, list[str]]:
         """Name -> methods: what `fetch` may use."""
 
-    async def fetch(self, adapter: str, method: str, path: str, body: str, most_bytes: int, *, app: str) -> Fetched:
-        """An adapter's answer, of whatever status. Raises what the adapters' own door would."""
+    async def fetch(self, adapter: str, method: str, path: str, body: str, most_bytes: int, *, app: str, priced: bool) -> Fetched:
+        """An adapter's answer, of whatever status. Raises what the adapters' own door would, and with `priced`
+        `CostUnbounded` where the price is not known."""
 
     def note(self, fact: str) -> None:
         """Becomes a tag of the calls that follow: "why?" and usage show it."""

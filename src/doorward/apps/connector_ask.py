@@ -66,7 +66,7 @@ class ConnectorAsk:
         """The operator's file is not read here."""
         return {}
 
-    async def fetch(self, adapter: str, method: str, path: str, body: str, most_bytes: int, *, app: str) -> Fetched:
+    async def fetch(self, adapter: str, method: str, path: str, body: str, most_bytes: int, *, app: str, priced: bool) -> Fetched:
         raise NotFound("There are no adapters here.", code="adapter_not_found")
 
     def note(self, fact: str) -> None:

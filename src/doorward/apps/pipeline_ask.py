@@ -20,7 +20,6 @@ from doorward.core.exchange import EMPTY, Asks, Exchange, Gone, Header, MemoryBo
 from doorward.core.usage import Usage
 from doorward.providers.prices import Prices, price_list_of
 from doorward.relay.pipeline import Pipeline
-from doorward.relay.proxy import Call
 from doorward.upstream.classify import retry_after_s
 from doorward.wire import envelope
 from doorward.wire.endpoints import Endpoint, match
@@ -80,16 +79,19 @@ class PipelineAsk:
     def adapters(self) -> dict[str, list[str]]:
         return {} if self.adapter_calls is None else self.adapter_calls.usable(self.caller)
 
-    async def fetch(self, adapter: str, method: str, path: str, body: str, most_bytes: int, *, app: str) -> Fetched:
+    async def fetch(self, adapter: str, method: str, path: str, body: str, most_bytes: int, *, app: str, priced: bool) -> Fetched:
         if self.adapter_calls is None:
             raise NotFound("There are no adapters here.", code="adapter_not_found")
         data = body.encode("utf-8", "replace")
-        aim = self.adapter_calls.aim(self.caller, adapter, method, path, len(data))
+        aim = self.adapter_calls.aim(self.caller, adapter, method, path, len(data), priced=priced)
         asks = read_asks(data) if data and aim.metering.reads_body else Asks()
         request_id, headers, now = self._next_id(), self._headers(app), self.clock.monotonic()
         sent = MemoryBody(data) if data else EMPTY
         exchange = Exchange(request_id, method, DOOR + adapter, b"", headers, sent, asks, self.peer, now, self.gone)
-        return await self.adapter_calls.fetch(Call(aim.adapter, aim.target, aim.metering, exchange), self.caller, most_bytes)
+        found = await self.adapter_calls.fetch(aim, exchange, self.caller, most_bytes)
+        taken, given = found.tokens
+        self.spent.add({"prompt_tokens": taken, "completion_tokens": given}, found.nanos)
+        return found
 
     def note(self, fact: str) -> None:
         if fact not in self._facts:

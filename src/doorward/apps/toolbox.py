@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from doorward.apps.ask import Ask
+from doorward.apps.cost_cap import is_spent
 from doorward.apps.mcp import McpServer
 from doorward.apps.mcp_line import McpFailed
 from doorward.apps.search import Searcher
@@ -20,11 +21,14 @@ _log = logging.getLogger("doorward.agents")
 
 
 class Toolbox:
-    def __init__(self, own: Sequence[Tool], servers: Sequence[McpServer], searcher: Searcher, most_chars: int) -> None:
+    def __init__(
+        self, own: Sequence[Tool], servers: Sequence[McpServer], searcher: Searcher, most_chars: int, cap_nanos: int | None
+    ) -> None:
         self._own = list(own)
         self._servers = list(servers)
         self._searcher = searcher
         self._most_chars = most_chars
+        self._cap_nanos = cap_nanos
 
     async def all(self, ask: Ask, owner: str) -> dict[str, Tool]:
         """By name. A server that cannot be reached is left out, and said so in the log."""
@@ -87,7 +91,10 @@ class Toolbox:
             body: JSON to send with it; empty for none.
             """
             room = max(200, self._most_chars - 500)  # beside the text stand its status, its kind and where it leads
-            found = await ask.fetch(adapter, method, path, body, 4 * room, app="agent")
+            cap = self._cap_nanos
+            if is_spent(ask, cap):
+                raise ToolFailed("This request has cost what it may: nothing more is fetched.")
+            found = await ask.fetch(adapter, method, path, body, 4 * room, app="agent", priced=cap is not None)
             head = f"{found.status} {found.content_type[:100]}" + (f"\nlocation: {found.location[:300]}" if found.location else "")
             is_cut = found.is_cut or len(found.text) > room
             told = f"{head}\n\n{found.text[:room]}" + ("\n[cut: the answer is longer]" if is_cut else "")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -48,6 +48,8 @@ class Call:
     target: bytes
     metering: Metering
     exchange: Exchange
+    begun: Callable[[Entry], object] | None = None
+    """Told of the call's entry, whose cost stands once the reply is left."""
 
 
 class Proxy:
@@ -81,6 +83,8 @@ class Proxy:
         exchange, metering = call.exchange, call.metering
         admitted = self._admission.place(caller.owner)
         async with admitted, self._ledger.entry(caller, exchange, metering.endpoint) as entry:
+            if call.begun is not None:
+                call.begun(entry)
             entry.note("adapter", name=call.adapter.name, method=exchange.method, api=metering.api_path)
             async with self._limits.slot(caller, exchange, entry) as slot:
                 route = entry.route = _route(call)
