@@ -12,6 +12,7 @@ cannot be made read-only); a running process meets it as errors on every write.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import resource
 import subprocess
@@ -61,14 +62,15 @@ async def until_served(client: httpx2.AsyncClient, name: str, within_s: float) -
 
 
 @pytest.mark.timeout(0)
-async def test_a_full_disk_refuses_calls_before_they_are_sent(small_disk: Path) -> None:
-    """Calls: closed (503 `journal_unavailable`). Settled rows: kept. Health: `/healthz` answers."""
+async def test_a_full_disk_refuses_calls_before_they_are_sent(small_disk: Path, tmp_path: Path) -> None:
+    """Calls: closed (503 `journal_unavailable`). Settled rows: kept. Health: `/healthz` answers. Log: a line, not one a call."""
+    log = tmp_path / "gateway.log"
     data_dir = small_disk / "data"
     data_dir.mkdir()
     url = f"sqlite:///{data_dir}/doorward.db"
     async with ScriptedUpstream(hello) as up:
         key = await furnish(url, up.base_url)
-        async with gateways(Gateway(data_dir, {})) as (gateway,), client_of(gateway.url, key) as client:
+        async with gateways(Gateway(data_dir, {}, log=log)) as (gateway,), client_of(gateway.url, key) as client:
             assert (await ask(client, "before")).code == "ok"
             filler = small_disk / "filler"
             with filler.open("wb", buffering=0) as file:
@@ -94,6 +96,10 @@ async def test_a_full_disk_refuses_calls_before_they_are_sent(small_disk: Path) 
             back_s = await until_served(client, "after", within_s=10)
             took_s = await complete(url, up, within_s=10)
             assert_sound(data_dir / "doorward.db")
+    complaints = [line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "journal_unwritable"]
+    assert 1 <= len(complaints) <= 3, complaints
+    assert complaints[0]["cause"] == "No space left on device"
+    assert not any("exception" in line for line in complaints)
     print(f"disk full: {let_in} calls let in on room that was reserved before, {REFUSED} refused with 503")
     print(f"served again after {back_s:.2f} s, booked {took_s:.2f} s later")
 

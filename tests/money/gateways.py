@@ -43,6 +43,8 @@ class Gateway:
     changes: dict[str, str]
     child: asyncio.subprocess.Process | None = None
     url: str = ""
+    log: Path | None = None
+    """Where its log goes; `None`: to the test's own stderr."""
 
     async def start(self) -> None:
         settings = {
@@ -53,10 +55,11 @@ class Gateway:
             "DOORWARD_DRAIN_S": "2",
             **self.changes,
         }
-        self.child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "doorward", "serve", "--port", "0", "--json",
-            cwd=ROOT, env=environment(self.data_dir, **settings), stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        with contextlib.nullcontext() if self.log is None else self.log.open("ab") as log:
+            self.child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "doorward", "serve", "--port", "0", "--json",
+                cwd=ROOT, env=environment(self.data_dir, **settings), stdout=asyncio.subprocess.PIPE, stderr=log,
+            )  # fmt: skip
         assert self.child.stdout is not None
         said = await asyncio.wait_for(self.child.stdout.readline(), 60)
         assert said, "the gateway ended before it was ready"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,8 @@ from doorward.ledger.records import Held, Opened
 from doorward.ledger.settlement import Moment, Prices, charge_unknown, clean, outcome_of, settle, tags_json
 from doorward.ledger.tags import parse as parse_tags
 from doorward.store.call_rows import CallRow, Settled
+from doorward.telemetry.logs import named
+from doorward.telemetry.rarely import Rarely
 from doorward.wire.endpoints import Endpoint
 
 _log = logging.getLogger(__name__)
@@ -101,6 +104,7 @@ class Ledger:
         self._written: dict[str, Segment] = {}
         """Open calls that stand in the journal, by opening."""
         self._number = 0
+        self._complain = Rarely(named(__name__), clock)
         self._tasks: list[asyncio.Task[None]] = []
 
     def entry(self, caller: Caller, exchange: Exchange, endpoint: Endpoint | str, tags: tuple[str, ...] | None = None) -> OpenEntry:
@@ -187,10 +191,11 @@ class Ledger:
             if segment is None:  # nothing was held or sent: a hit of the cache, a sample of refusals
                 segment = self.journal.opened(_encode(self._opened(entry)))
             self.journal.settled(segment, _encode(settled))
-        except (OSError, Unavailable):
-            # the space was reserved, so the disk itself is broken: the row goes to the database from memory
+        except (OSError, Unavailable) as broken:
+            # the space was reserved, so the disk itself is broken, or it is full and this is a refusal that reserved none:
+            # the row goes to the database from memory
             in_journal = False
-            _log.exception("the journal could not take the settling of call %s", entry.id)
+            self._complain.error("journal_unwritable", request_id=entry.id, cause=_why(broken), rows="kept in memory")
         self.book.add(settled, segment, in_journal=in_journal)
         if self._witness is not None:
             self._witness.settled(settled, entry.exchange, sum([attempt.dropped_events for attempt in entry.attempts]))
@@ -240,8 +245,8 @@ class Ledger:
             await asyncio.sleep(self._sync_s)
             try:
                 await asyncio.to_thread(self.journal.tend)
-            except OSError:
-                _log.exception("the journal could not be synced")
+            except OSError as broken:
+                self._complain.error("journal_not_synced", cause=_why(broken))
 
     async def _look_for_abandoned(self) -> None:
         while True:
@@ -268,6 +273,12 @@ class Ledger:
                     await self._replayed(rows[0].call.process, rows)
                 found.done()
         return written
+
+
+def _why(broken: BaseException) -> str:
+    """The system's own words: what stands between them and us helps nobody who has to free a disk."""
+    cause = broken if isinstance(broken, OSError) else broken.__cause__
+    return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else type(broken).__name__
 
 
 class OpenEntry:
