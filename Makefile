@@ -33,13 +33,14 @@ $(UV):
 	@$(BIN)/python scripts/build_ranks.py
 	@touch $@
 
+# `npm --prefix ui ci` would not read the machine's own npmrc (registry, certificates): hence `cd`.
 # The pages are made of ui/ and of the control plane's OpenAPI document, which types their client.
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -name schema.d.ts)
 API_SOURCES := $(wildcard src/doorward/edge/*.py src/doorward/edge/control_plane/*.py)
 
 ui/node_modules/.package-lock.json: ui/package-lock.json
 	@echo "[2/3] Pages    npm ci"
-	@npm --prefix ui ci --loglevel error --no-progress --no-audit --no-fund > /dev/null
+	@cd ui && npm ci --loglevel error --no-progress --no-audit --no-fund > /dev/null
 	@touch $@
 
 .venv/pages.stamp: ui/node_modules/.package-lock.json $(UI_SOURCES) $(API_SOURCES) scripts/openapi.py .venv/run.stamp

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.audit.chain import Audit
+from doorward.core.errors import NotFound
+from doorward.store.accounts import Accounts
 from doorward.store.engine import Store
 from doorward.store.notes import Notes
 
@@ -49,7 +51,7 @@ async def test_a_change_that_is_undone_has_no_row(store: Store) -> None:
 
 
 async def test_a_change_whose_row_cannot_be_written_is_undone(store: Store) -> None:
-    async def testify(connection: AsyncConnection) -> None:
+    async def testify(connection: AsyncConnection, touched: Sequence[str]) -> bool:
         raise RuntimeError("no room for the row")
 
     with pytest.raises(RuntimeError), store.witnessed(testify):
@@ -63,3 +65,38 @@ async def test_what_a_task_beside_it_writes_is_another_matter(store: Store) -> N
         assert not row.done
         await Notes(store).set("a", "1")
     assert await rows(store) == ["note.set"]
+
+
+async def test_a_row_for_each_thing_that_was_changed_and_none_for_what_was_only_looked_at(store: Store) -> None:
+    accounts = Accounts(store)
+    with Audit(store).beside_each("operator", "account.add") as row:
+        await Notes(store).set("a", "1")  # nobody's thing: this transaction is not the one
+        assert not row.done
+        async with store.writing() as connection:
+            one = await accounts.add("openai", "one", within=connection)
+            two = await accounts.add("openai", "two", within=connection)
+            await accounts.mark_key_set(one.id, 1.0, within=connection)
+        assert row.done
+    found = [(row.action, row.target) for row in await Audit(store).page()]
+    assert found == [("account.add", f"account:{two.id}"), ("account.add", f"account:{one.id}")]
+
+
+async def test_what_an_undone_change_touched_is_forgotten(store: Store) -> None:
+    accounts = Accounts(store)
+
+    async def failing() -> None:
+        async with store.writing() as connection:
+            await accounts.add("openai", "one", within=connection)
+            await accounts.add("nowhere", "two", within=connection)
+
+    with Audit(store).beside_each("operator", "account.add"):
+        with pytest.raises(NotFound):
+            await failing()
+        two = await accounts.add("openai", "two")
+    assert [row.target for row in await Audit(store).page()] == [f"account:{two.id}"]
+
+
+async def test_without_a_target_the_row_names_what_was_touched(store: Store) -> None:
+    with Audit(store).beside("operator", "POST /api/v1/accounts"):
+        made = await Accounts(store).add("openai", "one")
+    assert [row.target for row in await Audit(store).page()] == [f"account:{made.id}"]

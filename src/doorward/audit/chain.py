@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.core.caller import OPERATOR, Caller
 from doorward.store.audit import AuditRow, AuditRows
-from doorward.store.engine import Store, Witness
+from doorward.store.engine import Store
+from doorward.store.witness import Witness
 
 GENESIS = "0" * 64
 _LOOKS_LIKE_A_KEY = re.compile(r"(sk|dw|pk|rk|whsec)-?[A-Za-z0-9_-]{16,}")
@@ -87,10 +88,26 @@ class Audit:
 
     @contextmanager
     def beside(self, actor: Caller | str, action: str, target: str = "", *, from_addr: str = "") -> Iterator[Witness]:
-        """The row of the change that is made inside the block, in the same transaction; `done` tells whether there was one."""
+        """The row of the change that is made inside the block, in the same transaction; `done` tells whether there was one.
 
-        async def testify(connection: AsyncConnection) -> None:
-            await self.append(actor, action, target, from_addr=from_addr, within=connection)
+        Without a `target` it is what the change touched.
+        """
+
+        async def testify(connection: AsyncConnection, touched: Sequence[str]) -> bool:
+            await self.append(actor, action, target or ",".join(touched), from_addr=from_addr, within=connection)
+            return True
+
+        with self._store.witnessed(testify) as witness:
+            yield witness
+
+    @contextmanager
+    def beside_each(self, actor: Caller | str, action: str) -> Iterator[Witness]:
+        """A row for each thing that the change inside the block touches, in the same transaction; none if it touches nothing."""
+
+        async def testify(connection: AsyncConnection, touched: Sequence[str]) -> bool:
+            for target in touched:
+                await self.append(actor, action, target, within=connection)
+            return bool(touched)
 
         with self._store.witnessed(testify) as witness:
             yield witness

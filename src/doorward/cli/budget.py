@@ -11,6 +11,7 @@ import typer
 
 from doorward.cli import config, given
 from doorward.cli.outcome import Outcome, Table
+from doorward.cli.record import recorded
 from doorward.cli.tree import Verb, noun
 from doorward.core.clock import SystemClock
 from doorward.core.money import nanos_of_usd, usd_text
@@ -33,7 +34,8 @@ def with_treasury(work: Callable[[Treasury], Awaitable[T]]) -> T:
         store = await Store.open(settings.url)
         fixed = None if settings.spend_cap_usd is None else nanos_of_usd(settings.spend_cap_usd)
         try:
-            return await work(Treasury(BudgetRows(store), PriceOverrides(store), SystemClock(), fixed_nanos=fixed))
+            with recorded(store, work):
+                return await work(Treasury(BudgetRows(store), PriceOverrides(store), SystemClock(), fixed_nanos=fixed))
         finally:
             await store.close()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from doorward.cli import config
-from doorward.cli.record import record
+from doorward.cli.record import recorded
 from doorward.core.clock import SystemClock
 from doorward.core.errors import NotFound
 from doorward.core.secret import Secret
@@ -64,9 +64,8 @@ class House:
 def within(work: Callable[[House], Awaitable[T]]) -> T:
     async def whole() -> T:
         async with opened(config.read()) as house:
-            outcome = await work(house)
-            await record(house.store, work, outcome)
-            return outcome
+            with recorded(house.store, work):
+                return await work(house)
 
     return asyncio.run(whole())
 

@@ -1,28 +1,24 @@
-"""One audit row for each change that a command made to providers, accounts or client keys.
+"""One audit row for each thing that a command changed, in the transaction of the change itself.
 
-The command's function names it (`account.add`), its outcome names the object; a value never gets in.
-Users' commands write their rows themselves, inside the transaction of the change.
+The command's function names what was done (`account.add`), the database tells to what; a value never gets in.
+Users' commands write their rows themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from doorward.audit.chain import Audit
-from doorward.cli.outcome import DONE, Outcome
 from doorward.store.engine import Store
 
-NOUNS = frozenset({"account", "key", "provider"})
-READING = frozenset({"list", "test"})
+ACTOR = "operator"
+NOUNS = frozenset({"account", "budget", "key", "limit", "model", "price", "provider", "route"})
 
 
-async def record(store: Store, work: Callable[..., Awaitable[Any]], outcome: object) -> None:
-    """`work` is the function that a command defined inside itself."""
+def recorded(store: Store, work: Callable[..., Awaitable[Any]]) -> AbstractContextManager[object]:
+    """`work` is the function that a command defined inside itself; it is awaited in the block, by the same task."""
     noun = work.__module__.rpartition(".")[2]
     verb = work.__qualname__.partition(".")[0].rstrip("_")
-    if noun not in NOUNS or verb in READING or not isinstance(outcome, Outcome) or outcome.exit_code != DONE:
-        return
-    named = outcome.data.get("purged", outcome.data.get("id", ""))
-    for target in named if isinstance(named, list) else [named]:
-        await Audit(store).append("operator", f"{noun}.{verb}", f"{noun}:{target}")
+    return Audit(store).beside_each(ACTOR, f"{noun}.{verb}") if noun in NOUNS else nullcontext()

@@ -75,9 +75,11 @@ class Accounts:
                 .returning(accounts)
             )
             try:
-                return _account((await connection.execute(statement)).one())
+                row = (await connection.execute(statement)).one()
             except IntegrityError:
                 raise _label_taken(label) from None
+            self._store.touched(f"account:{account_id}")
+            return _account(row)
 
     async def change(
         self, account_id: str, owner: str | None = None, within: AsyncConnection | None = None, **fields: Unpack[AccountFields]
@@ -90,6 +92,7 @@ class Accounts:
             result = await connection.execute(delete(accounts).where(_one(account_id, owner)))
             if result.rowcount == 0:
                 raise _unknown(account_id)
+            self._store.touched(f"account:{account_id}")
 
     async def mark_key_set(self, account_id: str, when: float | None, within: AsyncConnection | None = None) -> Account:
         """`when` in unix seconds, `None` = the key was cleared. A new key ends a quarantine: it has refused nobody yet."""
@@ -127,6 +130,7 @@ class Accounts:
                 raise _label_taken(str(values.get("label"))) from None
             if row is None:
                 raise _unknown(account_id)
+            self._store.touched(f"account:{account_id}")
             return _account(row)
 
 

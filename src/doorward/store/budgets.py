@@ -68,17 +68,24 @@ class BudgetRows:
                 return await self._set_key(connection, cap.subject[4:], cap.nanos, cap.period)
             values = {"subject": cap.subject, "cap_nanos": cap.nanos, "period": cap.period}
             await connection.execute(upsert(self._store.dialect, budgets, values))
+            self._store.touched(cap.subject)
             return True
 
     async def remove(self, subject: str, within: AsyncConnection | None = None) -> bool:
         async with self._store.writing(within) as connection:
             if subject.startswith("key:"):
                 return await self._set_key(connection, subject[4:], None, None)
-            return (await connection.execute(delete(budgets).where(budgets.c.subject == subject))).rowcount > 0
+            if (await connection.execute(delete(budgets).where(budgets.c.subject == subject))).rowcount == 0:
+                return False
+            self._store.touched(subject)
+            return True
 
     async def _set_key(self, connection: AsyncConnection, public_id: str, nanos: int | None, period: str | None) -> bool:
         change = client_keys.update().where(_first == public_id, client_keys.c.revoked_at.is_(None))
-        return (await connection.execute(change.values(budget_nanos=nanos, budget_period=period))).rowcount > 0
+        if (await connection.execute(change.values(budget_nanos=nanos, budget_period=period))).rowcount == 0:
+            return False
+        self._store.touched(f"key:{public_id}")
+        return True
 
     async def used(self, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], Used]:
         """(subject, period) -> what is used of it; absent: nothing yet."""

@@ -28,7 +28,11 @@ class CallLimits:
         values = {"subject": subject, **{name: getattr(bounds, name) for name in BOUNDS}}
         async with self._store.writing(within) as connection:
             await connection.execute(upsert(self._store.dialect, call_limits, values))
+            self._store.touched(subject)
 
     async def remove(self, subject: str, within: AsyncConnection | None = None) -> bool:
         async with self._store.writing(within) as connection:
-            return (await connection.execute(delete(call_limits).where(call_limits.c.subject == subject))).rowcount == 1
+            if (await connection.execute(delete(call_limits).where(call_limits.c.subject == subject))).rowcount == 0:
+                return False
+            self._store.touched(subject)
+            return True

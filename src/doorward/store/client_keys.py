@@ -114,9 +114,11 @@ class ClientKeys:
         }
         async with self._store.writing(within) as connection:
             try:
-                return _key((await connection.execute(client_keys.insert().values(values).returning(client_keys))).one())
+                row = (await connection.execute(client_keys.insert().values(values).returning(client_keys))).one()
             except IntegrityError:
                 raise Conflict("A client key with this id exists already. Create another") from None
+            self._store.touched(f"key:{key.public_id}")
+            return _key(row)
 
     async def revoke(self, public_id: str, owner_user_id: str | None = None, within: AsyncConnection | None = None) -> KeyRow:
         """Once: a second call leaves the first time. With `owner_user_id` only that user's key is found."""
@@ -150,6 +152,7 @@ class ClientKeys:
             result = await connection.execute(delete(client_keys).where(client_keys.c.public_id == public_id))
             if result.rowcount == 0:
                 raise NotFound(f"There is no client key {public_id!r}")
+            self._store.touched(f"key:{public_id}")
 
     async def touch_many(self, used: Mapping[str, float]) -> None:
         """Public id -> when it was last used; one transaction, and an older time never overwrites a newer."""
@@ -172,6 +175,7 @@ class ClientKeys:
             row = (await connection.execute(statement)).one_or_none()
             if row is None:
                 raise NotFound(f"There is no client key {public_id!r}")
+            self._store.touched(f"key:{public_id}")
             return _key(row)
 
 

@@ -10,10 +10,8 @@ which names no host; the cause is chained for the log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import event, select
@@ -21,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from doorward.core.errors import StoreError
-from doorward.store import schema
+from doorward.store import schema, witness
 from doorward.store.address import Address, Dialect, parse, prepare_file
 from doorward.store.away import AWAY, away_is_503, broken_socket_is_503, connecting_is_503, root_cause
 from doorward.store.tables.columns import database_now
@@ -30,18 +28,6 @@ BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process's writer."""
 READERS = 4
 PG_WRITERS = 5
-
-
-@dataclass(slots=True)
-class Witness:
-    """Writes one more row at the end of the first transaction of `task`; `done` once that is committed."""
-
-    task: asyncio.Task[Any] | None
-    testify: Callable[[AsyncConnection], Awaitable[None]]
-    done: bool = False
-
-
-_witness: ContextVar[Witness | None] = ContextVar("witness", default=None)
 
 
 class Store:
@@ -134,16 +120,16 @@ class Store:
     async def _transaction(self, durable: bool) -> AsyncIterator[AsyncConnection]:
         async with self._connection(self._writer) as connection:
             await connection.execution_options(durable=durable)
+            watching, testified = witness.present(), False
+            if watching is not None:
+                watching.touched.clear()
             try:
                 async with connection.begin():
                     yield connection
-                    witness = _witness.get()
-                    # tasks that were begun inside the block inherit its context, but what they write is another matter
-                    testifies = witness is not None and not witness.done and witness.task is asyncio.current_task()
-                    if witness is not None and testifies:
-                        await witness.testify(connection)
-                if witness is not None and testifies:
-                    witness.done = True
+                    if watching is not None:
+                        testified = await watching.testify(connection, tuple(watching.touched))
+                if watching is not None:
+                    watching.done = testified
             except BaseException:
                 self._after_commit.pop(id(connection), None)
                 raise
@@ -154,15 +140,18 @@ class Store:
         """Run once the open transaction is committed, never if it is undone: for what memory knows of a row."""
         self._after_commit.setdefault(id(connection), []).append(callback)
 
-    @contextmanager
-    def witnessed(self, testify: Callable[[AsyncConnection], Awaitable[None]]) -> Iterator[Witness]:
-        """The first transaction of this task in the block ends with `testify`: the change and its row, or neither."""
-        witness = Witness(asyncio.current_task(), testify)
-        before = _witness.set(witness)
-        try:
-            yield witness
-        finally:
-            _witness.reset(before)
+    def touched(self, subject: str) -> None:
+        """Tell who watches the open transaction what it changes, as ``account:<id>``."""
+        watching = witness.present()
+        if watching is not None:
+            watching.touched[subject] = None
+
+    def witnessed(self, testify: witness.Testify) -> AbstractContextManager[witness.Witness]:
+        """A transaction of this task in the block ends with `testify`: the change and its row, or neither.
+
+        It is the first one of which `testify` says `True`.
+        """
+        return witness.called(testify)
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:

@@ -29,6 +29,7 @@ class PriceOverrides:
         values = {"price_list": override.price_list, "model": override.model, "unit": override.unit, "usd": f"{override.usd:f}"}
         async with self._store.writing(within) as connection:
             await connection.execute(upsert(self._store.dialect, price_overrides, values))
+            self._store.touched(f"price:{override.price_list}/{override.model}")
 
     async def remove(self, price_list: str, model: str, unit: str | None = None, within: AsyncConnection | None = None) -> int:
         """-> rows removed; `unit=None` removes all of the model's."""
@@ -37,4 +38,7 @@ class PriceOverrides:
         if unit is not None:
             wanted = and_(wanted, columns.unit == unit)
         async with self._store.writing(within) as connection:
-            return (await connection.execute(delete(price_overrides).where(wanted))).rowcount
+            removed = (await connection.execute(delete(price_overrides).where(wanted))).rowcount
+            if removed:
+                self._store.touched(f"price:{price_list}/{model}")
+            return removed

@@ -59,9 +59,11 @@ class Providers:
         async with self._store.writing(within) as connection:
             try:
                 statement = providers.insert().values(id=provider.id, **values).returning(providers)
-                return _provider((await connection.execute(statement)).one())
+                row = (await connection.execute(statement)).one()
             except IntegrityError:
                 raise Conflict(f"There is a provider {provider.id!r} already. Choose another id, or change that one") from None
+            self._store.touched(f"provider:{provider.id}")
+            return _provider(row)
 
     async def change(self, provider_id: str, within: AsyncConnection | None = None, **fields: Unpack[ProviderFields]) -> Provider:
         async with self._store.writing(within) as connection:
@@ -74,6 +76,7 @@ class Providers:
             row = (await connection.execute(statement)).one_or_none()
             if row is None:
                 raise _unknown(provider_id)
+            self._store.touched(f"provider:{provider_id}")
             return _provider(row)
 
     async def remove(self, provider_id: str, within: AsyncConnection | None = None) -> None:
@@ -85,6 +88,7 @@ class Providers:
             result = await connection.execute(delete(providers).where(providers.c.id == provider_id))
             if result.rowcount == 0:
                 raise _unknown(provider_id)
+            self._store.touched(f"provider:{provider_id}")
 
 
 def _unknown(provider_id: str) -> NotFound:

@@ -46,10 +46,14 @@ class Routes:
         }
         async with self._store.writing(within) as connection:
             await connection.execute(upsert(self._store.dialect, routes, values))
+            self._store.touched(f"route:{rule.match}")
 
     async def remove(self, match: str, within: AsyncConnection | None = None) -> bool:
         async with self._store.writing(within) as connection:
-            return (await connection.execute(delete(routes).where(routes.c.match == match))).rowcount == 1
+            if (await connection.execute(delete(routes).where(routes.c.match == match))).rowcount == 0:
+                return False
+            self._store.touched(f"route:{match}")
+            return True
 
 
 class Aliases:
@@ -65,7 +69,11 @@ class Aliases:
     async def set(self, name: str, model: str, within: AsyncConnection | None = None) -> None:
         async with self._store.writing(within) as connection:
             await connection.execute(upsert(self._store.dialect, model_aliases, {"name": name, "model": model}))
+            self._store.touched(f"model:{name}")
 
     async def remove(self, name: str, within: AsyncConnection | None = None) -> bool:
         async with self._store.writing(within) as connection:
-            return (await connection.execute(delete(model_aliases).where(model_aliases.c.name == name))).rowcount == 1
+            if (await connection.execute(delete(model_aliases).where(model_aliases.c.name == name))).rowcount == 0:
+                return False
+            self._store.touched(f"model:{name}")
+            return True
