@@ -25,10 +25,11 @@ from doorward.providers.prices import Prices
 from doorward.providers.provider import Provider
 from doorward.providers.route import Plan, Route
 from doorward.relay.account_limits import AccountLimits
-from doorward.relay.answer import Deadline, reply_of
+from doorward.relay.answer import reply_of
 from doorward.relay.attempt import Sender
 from doorward.relay.balance import Balance
 from doorward.relay.failover import Failover
+from doorward.relay.late import Deadline
 from doorward.relay.limits import Limits
 from doorward.relay.meter import Meter
 from doorward.shared.memory import MemoryCounters

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from doorward.core.usage import Usage
 from doorward.wire import units
-from doorward.wire.usage import of_answer, of_event, of_tail
+from doorward.wire.usage import MALFORMED, of_answer, of_event, of_tail
 
 KINDS = ["chat", "completion", "responses", "embedding", "image", "speech", "transcript", "moderation", "later"]
 
@@ -122,6 +122,43 @@ def test_events_of_chat() -> None:
     assert (passing.usage is not None, passing.final) == (True, False)
     # Azure's first chunk has no choices and no usage: it is the client's
     assert not event(choices=[], prompt_filter_results=[]).only_usage
+
+
+@pytest.mark.parametrize(
+    ("kind", "choices"),
+    [
+        ("chat", [{"delta": {"content": "Hi"}, "finish_reason": None}]),
+        ("chat", [{"delta": {"role": "assistant", "content": "Hi", "refusal": None}}]),
+        ("chat", [{"delta": {"content": None, "reasoning_content": "so"}}]),
+        ("chat", [{"delta": {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "{"}}]}}]),
+        ("chat", [{"delta": {"content": "a"}}, {"index": 1, "delta": {"content": "b"}, "finish_reason": "length"}]),
+        ("chat", [{"delta": {}, "finish_reason": "stop"}, {"delta": None, "finish_reason": "stop"}]),
+        ("chat", [{"delta": {"content": [{"type": "text", "text": "part"}]}}]),
+        ("completion", [{"text": "Hi", "finish_reason": None}, {"text": "ho", "finish_reason": "stop"}]),
+    ],
+)
+def test_a_plain_chunk_says_what_it_says_to_the_careful_reader(kind: str, choices: list[Any]) -> None:
+    plain = of_event(kind, json.dumps({"id": "c", "choices": choices, "usage": None}).encode())
+    careful = of_event(kind, json.dumps({"id": "c", "choices": choices, "usage": "odd"}).encode())
+    assert plain == careful
+    assert plain.finished == sum(1 for choice in choices if choice.get("finish_reason"))
+
+
+def test_what_is_no_json_is_told_apart() -> None:
+    for kind in ("chat", "responses", "speech"):
+        assert of_event(kind, b'{"choices":[') is MALFORMED
+        assert of_event(kind, b"") is MALFORMED
+        assert of_event(kind, b"[1]") is not MALFORMED
+        assert of_event(kind, b'{"choices":"odd"}') is not MALFORMED
+    assert of_event("chat", b"[" * 100_000) is MALFORMED
+
+
+def test_an_error_in_a_stream_is_one_only_instead_of_an_end() -> None:
+    assert of_event("chat", b'{"error":{"message":"out"}}').is_error
+    assert of_event("chat", b'{"error":{"message":"out"},"choices":[]}').is_error
+    assert not of_event("chat", b'{"error":null,"choices":[{"delta":{"content":"a"}}]}').is_error
+    assert not of_event("chat", b'{"error":{"m":1},"choices":[{"delta":{},"finish_reason":"stop"}]}').is_error
+    assert not of_event("responses", b'{"error":{"message":"out"}}').is_error
 
 
 def test_events_of_responses_and_sound() -> None:

@@ -56,8 +56,9 @@ class Answering:
             else:
                 with watched:
                     await self.start(reply)
+                    send = self._send
                     async for chunk in reply.chunks:
-                        await self.send_chunk(chunk)
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
         if reply.whole:
             await self.start(reply)
         await self.end(whole)

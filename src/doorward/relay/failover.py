@@ -20,10 +20,11 @@ from doorward.ledger.ledger import unbroken
 from doorward.providers.model_facts import ModelFacts
 from doorward.providers.route import Plan, Route
 from doorward.relay.account_limits import AccountLimits, Place
-from doorward.relay.answer import Deadline, read_error, reply_of
+from doorward.relay.answer import read_error, reply_of
 from doorward.relay.attempt import Sender
 from doorward.relay.balance import Balance
 from doorward.relay.gate import Gate
+from doorward.relay.late import Deadline
 from doorward.relay.meter import Meter
 from doorward.relay.refused import Refused, key_refused, nothing_usable
 from doorward.relay.rescue import Rescue

@@ -19,9 +19,11 @@ from doorward.core.usage import Source, Usage
 from doorward.ledger.entry import Attempt, AttemptState, Entry
 from doorward.ledger.settlement import BYTES_PER_TOKEN, Prices, price_list
 from doorward.providers.tokens import Count, count_input, count_text
+from doorward.relay.event_stream import EventStream
 from doorward.relay.usage_tap import AnswerListener, Listener, SizeListener, StreamListener
 from doorward.wire import units
 from doorward.wire.endpoints import Endpoint
+from doorward.wire.usage import Heard
 
 _ASKED_FOR_USAGE = frozenset({"chat", "completion"})
 """Kinds whose streams carry usage because `relay.attempt` asks for it."""
@@ -54,7 +56,10 @@ class Meter:
             listener = SizeListener()
         metered = Metered(reply.chunks, listener, self, entry, attempt, endpoint.kind)
         entry.taps.append(metered)
-        reply.chunks = metered
+        if isinstance(reply.chunks, EventStream):
+            reply.chunks.tap = metered  # it reads each event already, and says what it heard
+        else:
+            reply.chunks = metered
         return reply
 
     def price(self, entry: Entry, attempt: Attempt, kind: str, usage: Usage) -> None:
@@ -76,7 +81,7 @@ class Meter:
 
 
 class Metered:
-    """The chunks of one answer, and the tap on them. Iterated once."""
+    """The tap on one answer, and where nobody reads its events for us, its chunks. Iterated once."""
 
     __slots__ = ("_attempt", "_chunks", "_entry", "_kind", "_listener", "_meter", "_over", "finished")
 
@@ -120,6 +125,19 @@ class Metered:
         close = getattr(self._chunks, "aclose", None)
         if close is not None:
             await close()
+
+    def heard(self, said: Heard) -> bool:
+        """`event_stream.Tap`."""
+        passes = not self._listener.hears(said)
+        if said.usage is not None and self._listener.final:
+            self._said()
+        if passes and self._entry.first_byte_s is None:
+            self._entry.first_byte_s = self._meter.now_s()
+        return passes
+
+    def ended(self) -> None:
+        """`event_stream.Tap`."""
+        self._over = True
 
     def _complete(self) -> None:
         if isinstance(self._listener, AnswerListener):

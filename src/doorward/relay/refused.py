@@ -8,7 +8,8 @@ from doorward.core.errors import DoorwardError, Unavailable, UpstreamCredentials
 from doorward.core.exchange import Reply
 from doorward.ledger.entry import Entry
 from doorward.providers.route import Plan, Route
-from doorward.relay.answer import error_reply, lost
+from doorward.relay.answer import error_reply
+from doorward.relay.late import lost
 from doorward.upstream.classify import Outcome, Verdict
 from doorward.upstream.port import Incoming, TransportError
 

@@ -2,75 +2,51 @@
 
 from __future__ import annotations
 
-import re
-
-import msgspec
-
 from doorward.wire import envelope
+from doorward.wire.usage import NOTHING, Heard, of_event
 
-_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
-_RESPONSE_ENDED = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
-
-
-class _WithError(msgspec.Struct):
-    error: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_with_error = msgspec.json.Decoder(_WithError)
-_well_formed = msgspec.json.Decoder(msgspec.Raw)
-"""Checks that an event is JSON, and keeps nothing of it."""
+_CHUNKED = frozenset({"chat", "completion"})
+_SAYS_ITS_END = frozenset({"chat", "completion", "responses"})
 
 
 class StreamEnd:
-    """When a stream of this kind is complete."""
+    """When a stream of this kind is complete. Reads each event once, for the tap on it too."""
 
-    __slots__ = ("_finished", "_kind", "_n", "done", "error")
+    __slots__ = ("_chunked", "_finished", "_kind", "_n", "done", "error")
 
     def __init__(self, kind: str, n: int) -> None:
         self._kind = kind
-        self._n = n
+        self._chunked = kind in _CHUNKED
+        self._n = n if self._chunked else 1
         self._finished = 0
         self.done = False
+        """`[DONE]` was said."""
         self.error: envelope.UpstreamError | None = None
         """The stream's last word was an error, in OpenAI's shape."""
 
-    def saw(self, data: bytes | None) -> bool:
-        """Take note of an event's data -> whether it is well-formed; one that is not is not passed on."""
+    def saw(self, data: bytes | None) -> Heard:
+        """Take note of an event's data -> what it said; `MALFORMED`, which is not passed on."""
         if data is None:
-            return True  # a comment, or a field of the protocol
+            return NOTHING  # a comment, or a field of the protocol
         if data.strip() == b"[DONE]":
             self.done = True
-            return True
-        try:
-            _well_formed.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return False
-        if self._kind == "responses":
-            if b'"response.' in data and _RESPONSE_ENDED.search(data):
-                self._finished = self._n
-        elif b'"finish_reason"' in data:
-            self._finished += len(_FINISHED.findall(data))
-        elif b'"error"' in data and self._kind in ("chat", "completion") and _is_error(data):
+            return NOTHING
+        heard = of_event(self._kind, data)
+        self._finished += heard.finished
+        if heard.is_error:
             self.error = envelope.read_upstream(data)
-        return True
+        return heard
 
     @property
     def is_finished(self) -> bool:
-        return self._kind in ("chat", "completion") and self._finished >= self._n
+        return self._chunked and self._finished >= self._n
 
     @property
     def complete(self) -> bool:
-        if self._kind in ("chat", "completion", "responses"):
+        if self._kind in _SAYS_ITS_END:
             return self.done or self._finished >= self._n
         return True  # other kinds have no end of their own: the transport's clean end is theirs
 
     @property
     def owes_done(self) -> bool:
-        return self._kind in ("chat", "completion") and not self.done
-
-
-def _is_error(data: bytes) -> bool:
-    try:
-        return bytes(_with_error.decode(data).error) not in (b"null", b"{}", b'""', b"false")
-    except msgspec.DecodeError:
-        return False
+        return self._chunked and not self.done

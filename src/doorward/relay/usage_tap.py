@@ -23,6 +23,9 @@ class Listener(Protocol):
     def saw(self, chunk: bytes) -> bytes:
         """The bytes to pass on."""
 
+    def hears(self, said: Heard) -> bool:
+        """What an event says, where somebody else has read it -> whether the client must not see it."""
+
     def rest(self) -> bytes:
         """Bytes held back, at the end."""
 
@@ -72,13 +75,16 @@ class StreamListener:
         data = data_of(event)
         if data is None or data == b"[DONE]":
             return False
-        heard = reader.of_event(self._kind, data)
-        if heard.text:
-            self._keep(heard.text)
-        if heard.usage is not None:
-            self.usage = heard.usage
-            self.final = self.final or heard.final
-        return self._hides_usage and heard.only_usage
+        return self.hears(reader.of_event(self._kind, data))
+
+    def hears(self, said: Heard) -> bool:
+        if said.text:
+            self._keep(said.text)
+        if said.usage is None:
+            return False
+        self.usage = said.usage
+        self.final = self.final or said.final
+        return self._hides_usage and said.only_usage
 
     def _keep(self, text: str) -> None:
         if self._chars < TEXT_CHARS:
@@ -126,6 +132,9 @@ class AnswerListener:
             self._text = heard.text
         self._pieces = [] if self.final or not self._cut else [data]
 
+    def hears(self, said: Heard) -> bool:
+        return False
+
     def rest(self) -> bytes:
         return b""
 
@@ -147,6 +156,9 @@ class SizeListener:
     def saw(self, chunk: bytes) -> bytes:
         self.size += len(chunk)
         return chunk
+
+    def hears(self, said: Heard) -> bool:
+        return False
 
     def rest(self) -> bytes:
         return b""

@@ -95,11 +95,8 @@ class Connection(asyncio.Protocol):
 
     # Line and Sink: what a response and an upload need
 
-    def limit(self, within_s: float | None) -> None:
-        if within_s is None:
-            self._deadline.lift()
-        else:
-            self._deadline.move(within_s)
+    def limit(self, within_s: float) -> None:
+        self._deadline.move(within_s)
 
     def pause_reading(self) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -15,7 +15,7 @@ _EARLY_S = 0.002
 
 
 class Deadline:
-    """At most one limit at a time; `passed` is called in the event loop when it is over."""
+    """At most one limit at a time; `passed` is called in the event loop when it is over, whether anybody still waits or not."""
 
     __slots__ = ("_armed_s", "_due_s", "_loop", "_passed", "_timer")
 
@@ -30,10 +30,6 @@ class Deadline:
         self._due_s = due_s = self._loop.time() + within_s
         if due_s < self._armed_s:
             self._arm(due_s)
-
-    def lift(self) -> None:
-        """No limit for now; the timer stays and finds nothing to do."""
-        self._due_s = _NEVER
 
     def close(self) -> None:
         self._due_s = self._armed_s = _NEVER

@@ -18,8 +18,8 @@ class Line(Protocol):
 
     host: str
 
-    def limit(self, within_s: float | None) -> None:
-        """Call `Response.wake(False)` in so many seconds; `None` lifts the limit."""
+    def limit(self, within_s: float) -> None:
+        """Call `Response.wake(False)` in so many seconds, in place of the limit before."""
 
     def pause_reading(self) -> None: ...
 
@@ -144,10 +144,8 @@ class Response:
     def wake(self, in_time: bool = True) -> None:
         waiter = self._waiter
         if waiter is not None:
+            # The limit is not lifted: the next wait moves it on, and one that passes while nobody waits wakes nobody.
             self._waiter = None
-            # Lifted here and not by the woken task: by then the connection may serve somebody else.
-            if self._line is not None:
-                self._line.limit(None)
             if not waiter.done():
                 waiter.set_result(in_time)
 

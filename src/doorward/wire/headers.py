@@ -10,6 +10,7 @@ added last, elsewhere.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from doorward.core.errors import BadRequest, UpstreamFailed
 from doorward.core.exchange import Header, Headers
@@ -55,26 +56,69 @@ RESPONSE_PREFIXES: tuple[bytes, ...] = (b"x-ratelimit-",)
 LENGTH = b"content-length"
 """Passes only where the body passes unchanged."""
 
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]*")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONNECTION = b"connection"
+_MOST_REMEMBERED = 1024
+"""Names of headers that are not looked at again; a client may invent them without end."""
+
+
+class _BadName(ValueError):
+    pass
+
+
+class _Table:
+    """Which names pass one way. A name is checked, put in lower case and looked up once, and remembered after that."""
+
+    def __init__(self, names: Iterable[bytes], prefixes: tuple[bytes, ...] = ()) -> None:
+        self._names = frozenset(names)
+        self._prefixes = prefixes
+        self.known: dict[bytes, bytes] = {}
+        """Name as it came -> in lower case if it passes, or is `Connection`; else empty."""
+
+    def learn(self, name: bytes) -> bytes:
+        """What `known` will say. Raises `_BadName`."""
+        if not _NAME.fullmatch(name):
+            raise _BadName
+        lower = name.lower()
+        kept = lower if lower in self._names or lower.startswith(self._prefixes) or lower == _CONNECTION else b""
+        if len(self.known) < _MOST_REMEMBERED:
+            self.known[name] = kept
+        return kept
+
+    def kept(self, headers: Headers) -> list[Header]:
+        """Those that pass, names in lower case, without what `Connection` takes out. Raises `_BadName`."""
+        known = self.known
+        kept: list[Header] = []
+        taken_out: set[bytes] = set()
+        for name, value in headers:
+            lower = known.get(name)
+            if lower is None:
+                lower = self.learn(name)
+            if not lower:
+                continue
+            if lower == _CONNECTION:
+                taken_out |= {token.strip().lower() for token in value.split(b",")}
+            else:
+                kept.append((lower, value))
+        return [item for item in kept if item[0] not in taken_out] if taken_out else kept
+
+
+_UP = _Table(REQUEST)
+_DOWN = _Table((*RESPONSE, LENGTH), RESPONSE_PREFIXES)
 
 
 def forward(headers: Headers) -> list[Header]:
     """The client's headers that an upstream may see. Raises `BadRequest` for what no client may send at all."""
-    if not _are_names(headers):
-        raise BadRequest("A header's name holds a character that is not allowed there.")
+    try:
+        kept = _UP.kept(headers)
+    except _BadName:
+        raise BadRequest("A header's name holds a character that is not allowed there.") from None
     if not _are_values(headers):
         raise BadRequest("A header's value holds a control character.")
-    named = _named_by_connection(headers)
-    kept: list[Header] = []
-    for name, value in headers:
-        lower = name.lower()
-        if lower not in REQUEST or lower in named:
-            continue
-        if lower == b"content-type" and any(other == lower for other, _ in kept):
-            # We would read the body by the one and the upstream by the other.
-            raise BadRequest("The Content-Type header stands twice; send it once.", param="content-type")
-        kept.append((lower, value))
+    if [name for name, _ in kept].count(b"content-type") > 1:
+        # We would read the body by the one and the upstream by the other.
+        raise BadRequest("The Content-Type header stands twice; send it once.", param="content-type")
     return kept
 
 
@@ -84,34 +128,17 @@ def back(headers: Headers, status: int, *, unchanged: bool = False) -> list[Head
     `unchanged`: the body goes on byte for byte, so its length holds; never for 1xx, 204 and 304, which
     have none. Raises `UpstreamFailed` for a name or value that would split our own answer.
     """
-    if not _are_names(headers) or not _are_values(headers):
+    try:
+        kept = _DOWN.kept(headers)
+    except _BadName:
+        kept = None
+    if kept is None or not _are_values(headers):
         raise UpstreamFailed("The upstream's answer has a header with characters that are not allowed there.")
-    named = _named_by_connection(headers)
-    keeps_length = unchanged and status >= 200 and status not in (204, 304)
-    kept: list[Header] = []
-    for name, value in headers:
-        lower = name.lower()
-        if lower in named:
-            continue
-        if lower in RESPONSE or lower.startswith(RESPONSE_PREFIXES) or (lower == LENGTH and keeps_length):
-            kept.append((lower, value))
-    return kept
-
-
-def _are_names(headers: Headers) -> bool:
-    """All at once: what is allowed in one name is allowed in all of them, end to end."""
-    names = [name for name, _ in headers]
-    return all(names) and _NAME.fullmatch(b"".join(names)) is not None
+    if unchanged and status >= 200 and status not in (204, 304):
+        return kept
+    return [item for item in kept if item[0] != LENGTH]
 
 
 def _are_values(headers: Headers) -> bool:
+    """All at once: what is allowed in one value is allowed in all of them, end to end."""
     return _BAD_VALUE.search(b"".join([value for _, value in headers])) is None
-
-
-def _named_by_connection(headers: Headers) -> set[bytes]:
-    """Fields that `Connection` takes out."""
-    named: set[bytes] = set()
-    for name, value in headers:
-        if name.lower() == b"connection":
-            named |= {token.strip().lower() for token in value.split(b",")}
-    return named

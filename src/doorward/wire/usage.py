@@ -7,7 +7,6 @@ Field names are those of OpenAI's API reference; what compatible providers add i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -21,8 +20,7 @@ _PLAIN = frozenset({"chat", "completion", "embedding"})
 """Kinds whose answers say all that they cost in `usage` and `service_tier`."""
 
 
-@dataclass(slots=True)
-class Heard:
+class Heard(msgspec.Struct):
     """What one event or answer said. `final`: no later event of this stream will say more."""
 
     usage: Usage | None = None
@@ -31,17 +29,48 @@ class Heard:
     final: bool = False
     only_usage: bool = False
     """A chunk that stands there for its usage alone: the one that `include_usage` adds."""
+    finished: int = 0
+    """Choices that ended with this event; of `responses`, 1 for the answer as a whole."""
+    is_error: bool = False
+    """Instead of a chunk, an error in OpenAI's shape."""
 
 
 NOTHING = Heard()
+MALFORMED = Heard()
+"""The event is no JSON at all. Told apart by being this one."""
+
+_RESPONSE_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_NO_ERROR: tuple[Any, ...] = (None, {}, "", False)
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: dict[str, Any] | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    """Nearly every event of a stream; whatever has more to say, or is not quite so, is looked at with more care."""
+
+    choices: list[_Choice]
+    usage: dict[str, Any] | None = None
+    error: Any = None
+
+
+_plain_chunk = msgspec.json.Decoder(_Chunk).decode
+_well_formed = msgspec.json.Decoder(msgspec.Raw).decode
+"""Checks that an event is JSON, and keeps nothing of it."""
 
 
 def of_event(kind: str, data: bytes) -> Heard:
-    """One event's data."""
+    """One event's data, read once for all that the relay asks of it."""
+    is_chunk = kind == "chat" or kind == "completion"
+    if is_chunk and (said := _of_plain_chunk(kind, data)) is not None:
+        return said
     event = _object(data)
     if event is None:
-        return NOTHING
-    if kind == "chat" or kind == "completion":
+        return NOTHING if _is_json(data) else MALFORMED
+    if is_chunk:
         return _chunk(event, kind)
     said = Heard()
     name = event.get("type")
@@ -51,9 +80,32 @@ def of_event(kind: str, data: bytes) -> Heard:
     elif isinstance(event.get("usage"), dict):
         said.usage = of_object(event, kind)
     said.final = said.usage is not None
-    if isinstance(name, str) and name.endswith(".delta") and isinstance(delta := event.get("delta"), str):
-        said.text = delta
+    if isinstance(name, str):
+        if name.endswith(".delta") and isinstance(delta := event.get("delta"), str):
+            said.text = delta
+        said.finished = 1 if name in _RESPONSE_ENDS else 0
     return said
+
+
+def _of_plain_chunk(kind: str, data: bytes) -> Heard | None:
+    """A chunk that says text, or that a choice has ended, and no more than that; else `None`."""
+    try:
+        chunk = _plain_chunk(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if chunk.usage is not None or chunk.error is not None or not chunk.choices:
+        return None
+    text = ""
+    finished = 0
+    for choice in chunk.choices:
+        if choice.finish_reason is not None:
+            finished += 1
+        if kind == "completion":
+            text += choice.text or ""
+        elif delta := choice.delta:
+            only = delta.get("content") if len(delta) == 1 else None
+            text += only if type(only) is str else "".join(_texts_of(delta))
+    return Heard(None, text, False, False, finished)
 
 
 def _chunk(event: Mapping[str, Any], kind: str) -> Heard:
@@ -61,13 +113,16 @@ def _chunk(event: Mapping[str, Any], kind: str) -> Heard:
     if not isinstance(choices, list):
         choices = []
     texts = []
-    finished = not choices
+    is_last = not choices
+    finished = 0
     for choice in choices:
         if isinstance(choice, dict):
             texts += _texts_of(choice.get("delta")) if kind == "chat" else _strings(choice.get("text"))
-            finished = finished or choice.get("finish_reason") is not None
+            is_last = is_last or choice.get("finish_reason") is not None
+            finished += isinstance(choice.get("finish_reason"), str)
     usage = of_object(event, kind) if isinstance(event.get("usage"), dict) else None
-    return Heard(usage, "".join(texts), usage is not None and finished, usage is not None and not choices)
+    is_error = not finished and event.get("error") not in _NO_ERROR
+    return Heard(usage, "".join(texts), usage is not None and is_last, usage is not None and not choices, finished, is_error)
 
 
 def of_answer(kind: str, data: bytes) -> Heard:
@@ -172,6 +227,14 @@ def _strings(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     return [text for part in _list(value) for text in (_texts_of(part) if isinstance(part, dict) else _strings(part))]
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        _well_formed(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _object(data: bytes) -> Mapping[str, Any] | None:
