@@ -92,7 +92,7 @@ def test_every_field_is_read() -> None:
         ("baseUrl: https://x\ntimeouts: {idleSeconds: -1}", 7, "above 0"),
         ("baseUrl: https://x\ntimeouts: {idle: 1}", 7, "no field"),
         ("baseUrl: https://x\nbaseUrl: https://y", 7, "twice"),
-        ("baseUrl: https://x\nmethods: [GET, STEAL]", 7, "takes DELETE"),
+        ("baseUrl: https://x\nmethods: [GET, STEAL]", 7, "takes ACL"),
         ("baseUrl: https://x\nmethods: []", 7, "at least one"),
         ("baseUrl: https://x\nroles: [root]", 7, "admin, user"),
         ("baseUrl: https://x\npaths: [v1]", 7, "plain paths"),

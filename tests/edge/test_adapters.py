@@ -80,7 +80,7 @@ async def up() -> AsyncIterator[ScriptedUpstream]:
         yield upstream
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "PROPFIND", "QUERY"])
 async def test_any_method_path_query_and_body_arrive_as_they_were_sent(tmp_path: Path, up: ScriptedUpstream, method: str) -> None:
     async with gate(tmp_path, up, path="/base") as door:
         body = b"\x00\xffodd" if method not in ("GET", "HEAD") else b""
@@ -345,6 +345,17 @@ async def test_what_the_variables_hold_is_cut_out_of_errors(tmp_path: Path, up: 
         assert reply.status_code == 401
         assert TOKEN not in reply.text
         assert TOKEN not in str(reply.headers)
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("gzip", "the token *** is bad"), ("br", "left out")])
+async def test_a_compressed_error_hides_nothing(tmp_path: Path, up: ScriptedUpstream, encoding: str, shown: str) -> None:
+    packed = gzip.compress(f"the token {TOKEN} is bad".encode() + b" " * 20_000_000)
+    up.script = Answer((head(403, {"content-encoding": encoding, "content-length": str(len(packed))}), packed))
+    async with gate(tmp_path, up) as door, door.client.stream("GET", "/api/x") as reply:
+        body = b"".join([piece async for piece in reply.aiter_raw()])
+        assert (reply.status_code, "content-encoding" in reply.headers) == (403, False)
+        assert len(body) <= 2**18
+        assert shown in body.decode()
 
 
 async def test_limits_are_the_callers(tmp_path: Path, up: ScriptedUpstream) -> None:

@@ -73,7 +73,8 @@ class AdapterDoor:
         name, path = target.split(raw_path)
         adapter = self._find(name, caller)
         if method not in adapter.methods:
-            raise MethodNotAllowed(f"{method} is not allowed here. Allowed: {', '.join(sorted(adapter.methods))}.")
+            allowed = ", ".join(sorted(adapter.methods)) if adapter.lists_methods else "every method but TRACE and CONNECT"
+            raise MethodNotAllowed(f"{method} is not allowed here. Allowed: {allowed}.")
         built = target.build(adapter, path, query)
         metering = self._meterings.of(adapter, method, built)
         body, asks = await self._body(adapter, metering, headers, receive)

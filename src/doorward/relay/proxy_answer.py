@@ -1,7 +1,7 @@
 """An upstream's answer to an adapter's call on its way back: its bytes as they came, counted, capped, and timed.
 
 An event stream is passed on in whole events, so that an error can follow as an event of its own. An
-error's body is read whole and scrubbed, also of what the adapter's variables hold. A redirect is an
+error's body is read whole, inflated if need be, and scrubbed, also of what the adapter's variables hold. A redirect is an
 answer like any other: it is never followed.
 """
 
@@ -17,12 +17,18 @@ from doorward.core.exchange import Header, Headers, Reply, header
 from doorward.ledger.entry import Attempt, AttemptState
 from doorward.upstream.port import Incoming, Silent, Stage, TransportError
 from doorward.wire.headers import back
+from doorward.wire.inflate import plain
 from doorward.wire.scrub import MASK, scrub
 from doorward.wire.sse import EventTooLarge, Splitter
 
-ERROR_BYTES = 2**20
+ERROR_BYTES = 2**18
+"""Of an error's body; looking through a mebibyte would hold up every other call for half a second."""
 LEAST_SECRET_BYTES = 6
 """Shorter values of variables are words like `prod`: cutting them out would garble the error and hide nothing."""
+
+UNREADABLE = b"The error's body is left out: it is compressed in a way that Doorward cannot look through.\n"
+_OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-md5"})
+"""Headers that no longer fit a body that was looked through."""
 
 SHIELD: tuple[Header, ...] = (
     # The upstream's pages would otherwise run on our own address, with our visitors' sessions.
@@ -78,8 +84,10 @@ class Answer:
             held += piece
         self._attempt.state = AttemptState.FAILED
         secrets = [value for secret in self._adapter.secrets if len(value := secret.reveal()) >= LEAST_SECRET_BYTES]
-        body = _cut(bytes(held[:ERROR_BYTES]), secrets)
-        clean = [(name, _cut(value, secrets)) for name, value in headers if name != b"content-length"]
+        readable = plain(bytes(held[:ERROR_BYTES]), header(headers, b"content-encoding"), ERROR_BYTES)
+        # What cannot be looked through could hold anything that was sent.
+        body = UNREADABLE if readable is None else _cut(readable, secrets)
+        clean = [(name, _cut(value, secrets)) for name, value in headers if name not in _OF_THE_BYTES]
         # Whatever the adapter's `retries` allow has been done by now (R21).
         clean += [(b"content-length", b"%d" % len(body)), (b"x-should-retry", b"false")]
         return Reply(self._incoming.status, clean, _one(body), whole=True)
