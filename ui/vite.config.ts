@@ -42,7 +42,7 @@ export default defineConfig({
       output: {
         // what every page needs in one file: small ones compress badly
         codeSplitting: {
-          groups: [{ name: "base", test: /node_modules\/(react|react-dom|scheduler|@tanstack\/(react-router|router-core|history|react-store|store|react-query|query-core)|openapi-fetch)\/|\/src\/(api|parts|shell)\/(?!Palette|ShortcutList|SignInForm|FirstWayIn|passkey|Alone)|preload-helper/ }],
+          groups: [{ name: "base", test: /node_modules\/(react|react-dom|scheduler|@tanstack\/(react-router|router-core|history|react-store|store|react-query|query-core)|openapi-fetch)\/|\/src\/(api|parts|shell)\/(?!Palette|ShortcutList|SignInForm|FirstWayIn|passkey|Alone|FormDialog)|preload-helper/ }],
         },
       },
     },

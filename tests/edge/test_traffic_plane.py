@@ -153,6 +153,11 @@ async def test_what_if_says_where_and_why_and_calls_nobody(desk: Plane, up: Scri
     assert [(plan["provider"], plan["label"]) for plan in found["plans"]] == [("one", "first"), ("one", "second"), ("two", "main")]
     assert [plan["share"] for plan in found["plans"]] == [0.25, 0.75, 0.0]
     assert "by route big-1" in found["why"]
+    assert {plan["headroom"] for plan in found["plans"]} == {None}, "what no provider has told is not called whole"
+    up.script = chat_answer(headers={"x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "40"})
+    await chat(desk, "big-1")
+    found = await desk.ask("POST", "/routes/what-if", {"model": "big-1", "messages": []})
+    assert sorted(str(plan["headroom"]) for plan in found["plans"]) == ["0.4", "None", "None"]
     up.script = error_answer(429, "rate_limit_exceeded", headers={"retry-after": "9"})
     await chat(desk, "big-1")
     found = await desk.ask("POST", "/routes/what-if", {"endpoint": "/v1/chat/completions", "body": {"model": "big-1"}})

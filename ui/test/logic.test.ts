@@ -2,11 +2,12 @@ import { describe, expect, it, vi } from "vitest";
 import { ApiError, Unreachable } from "@/api/errors";
 import { LONG_PASTE_CHARS, imagesOf, pasted } from "@/chat/attachments";
 import { bubbleOf } from "@/chat/bubbles";
-import { newestBelow } from "@/chat/chat";
 import { storeDraft, storedDraft } from "@/chat/drafts";
-import { CutOff, deltasOf } from "@/chat/frames";
+import { CutOff, piecesOf } from "@/chat/frames";
 import { byDay } from "@/chat/History";
 import { looksLikeKey } from "@/chat/keylike";
+import { contextWord, largest } from "@/chat/models";
+import { pretty, roundsOf } from "@/chat/ToolSteps";
 import { boundsOf } from "@/keys/bounds";
 import { money, nanosOf } from "@/parts/money";
 import { ago, duration } from "@/parts/times";
@@ -42,6 +43,9 @@ describe("times", () => {
   it("speaks of the distance", () => {
     expect(ago(1000, 1000 + 3 * 86_400)).toBe("3 days ago");
     expect(ago(1000, 1003)).toBe("just now");
+    expect(ago(90 * 86_400, 5)).toBe("in 3 months");
+    expect(ago(2 * 86_400, 5)).toBe("in 2 days");
+    expect(ago(1000, 1000 + 1.9 * 86_400)).toBe("yesterday");
     expect(duration(402)).toBe("402 ms");
     expect(duration(2310)).toBe("2.31 s");
     expect(duration(null)).toBe("unknown");
@@ -78,15 +82,20 @@ function bytes(...pieces: string[]): ReadableStream<Uint8Array> {
   });
 }
 
-async function all(...pieces: string[]): Promise<string[]> {
-  const found: string[] = [];
-  for await (const delta of deltasOf(bytes(...pieces), "req_1")) found.push(delta);
+async function all(...pieces: string[]): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for await (const piece of piecesOf(bytes(...pieces), "req_1")) found.push(piece);
   return found;
 }
 
 describe("frames", () => {
   it("reads deltas wherever the bytes are cut, and passes comments over", async () => {
     expect(await all('data: {"del', 'ta": "a"}\n', '\n: waiting\n\ndata: {"delta": "é\\n"}\n\ndata: [DONE]\n\n')).toEqual(["a", "é\n"]);
+  });
+
+  it("hands on the steps of an answer with tools", async () => {
+    const step = { number: 1, kind: "tool", details: { name: "add", result: "3" } };
+    expect(await all(`data: {"delta": "a"}\n\ndata: {"step": ${JSON.stringify(step)}}\n\ndata: [DONE]\n\n`)).toEqual(["a", step]);
   });
 
   it("tells a stream that broke from one that ended", async () => {
@@ -106,20 +115,47 @@ describe("what goes wrong", () => {
     [error(429, "rate_limit_exceeded", "slow", 12), "wait", "OpenAI asks to wait 12 s."],
     [error(429, "rate_limit_exceeded", "Your limit of 20 requests a minute is reached. Try again in 9 s.", 9), "wait", "Your limit of 20 requests a minute is reached."],
     [error(429, "budget_exceeded", "The budget is used up."), "usage", "The budget is used up."],
-    [error(400, "context_length_exceeded"), "model", "This conversation is longer than the model can read."],
+    [error(429, "rate_limit_exceeded", "This user's limit of 20 requests a minute is reached. Try again in 9 s.", 9), "wait", "Your limit of 20 requests a minute is reached."],
+    [
+      error(429, "budget_exceeded", "The budget of user 7 is used up: 9.98 USD is spent and 0 USD held of 10 USD, and this call may cost up to 0.05 USD. It starts anew at 2026-12-01 00:00 UTC."),
+      "usage",
+      "Your budget of $10.00 is used up ($9.98 spent; this message may cost up to $0.05). It starts anew at 2026-12-01 00:00 UTC.",
+    ],
+    [error(502, "upstream_credentials_refused"), "retry", "OpenAI refused the operator's key. Tell your admin: it has to be replaced."],
+    [error(503, "overloaded", "Too many. Try again in 3 s.", 3), "wait", "Doorward has as many calls as it can take. Nothing was charged."],
+    [error(503, "all_accounts_resting", "Nothing that serves gpt-4o can take a call now. Try again in 9 s.", 9), "wait", "Nothing that serves gpt-4o can take a call now."],
+    [new ApiError(400, "cost_unbounded", "The price of x is not known.", null, null, "model"), "model", "The price of this model is not known, so it can't be used with a budget."],
+    [error(400, "context_length_exceeded"), "larger", "This conversation is longer than the model can read."],
     [new CutOff(null), "retry", "Cut off by the provider."],
     [new Unreachable(), "retry", "Can't reach Doorward. Your question is kept here."],
   ])("leads on from %s", (cause, way, text) => expect(bubbleOf(cause)).toMatchObject({ way, text }));
 });
 
-describe("branches", () => {
-  it("goes down to the newest message below one", () => {
-    const messages = [
-      ["q1", null], ["a1", "q1"], ["q2", "a1"], ["a2", "q2"], ["q1b", null], ["a1b", "q1b"], ["q2b", "a1"], ["a2b", "q2b"],
-    ].map(([id, parent_id]) => ({ id: id!, parent_id: parent_id ?? null }));
-    expect(newestBelow("q1", messages)).toBe("a2b");
-    expect(newestBelow("q1b", messages)).toBe("a1b");
-    expect(newestBelow("a2", messages)).toBe("a2");
+describe("models", () => {
+  it("puts what reads most on top, and what is not known last", () => {
+    const models = [["small", 8_192], ["unknown", null], ["large", 1_050_000], ["middle", 128_000]].map(([id, size]) => ({ id: String(id), provider: "openai", context_tokens: size as number | null }));
+    expect(largest(models, "")[0]![1].map((one) => one.id)).toEqual(["large", "middle", "small", "unknown"]);
+    expect(largest(models, "zebra")).toEqual([]);
+    expect([8_192, 1_050_000, 1_000_000, null].map(contextWord)).toEqual(["8k tokens", "1.1M tokens", "1M tokens", "size unknown"]);
+  });
+});
+
+describe("tool steps", () => {
+  it("gives each call its own result, though ids come again", () => {
+    const call = { tool_call_id: "call_0", name: "add", arguments: "{}" };
+    const rounds = roundsOf([
+      { kind: "model", details: { text: "First.", tool_calls: [call] } },
+      { kind: "tool", details: { tool_call_id: "call_0", name: "add", result: "1" } },
+      { kind: "model", details: { text: null, tool_calls: [call] } },
+      { kind: "tool", details: { tool_call_id: "call_0", name: "add", result: "2", failed: true } },
+      { kind: "model", details: { text: null, tool_calls: [] } },
+    ]);
+    expect(rounds.map((one) => [one.text, one.results.get("call_0")?.result])).toEqual([["First.", "1"], ["", "2"]]);
+  });
+  it("breaks JSON into lines and leaves the rest", () => {
+    expect(pretty('{"a":1}')).toBe('{\n  "a": 1\n}');
+    expect(pretty("{broken")).toBe("{broken");
+    expect(pretty("plain")).toBe("plain");
   });
 });
 

@@ -45,7 +45,7 @@ export function Adapters(): ReactNode {
 
 const columns: Column<Adapter>[] = [
   { name: "Name", cell: (row) => <span className="font-medium">{row.name}</span>, phone: "name" },
-  { name: "Base URL", cell: (row) => <code className="block max-w-96 truncate" title={row.base_url}>{row.base_url}</code> },
+  { name: "Base URL", cell: (row) => <code className="block max-w-96 truncate" title={row.base_url}>{row.base_url}</code>, phone: "state" },
   { name: "Headers", cell: (row) => (row.headers.length ? row.headers.join(", ") : <span className="text-ink-3">none</span>) },
   {
     name: "Variables",
@@ -62,9 +62,8 @@ const columns: Column<Adapter>[] = [
           ))}
         </span>
       ),
-    phone: "state",
   },
-  { name: "State", cell: (row) => <Tag tone={row.in_force ? "good" : "warn"}>{row.in_force ? "in force" : "not in force"}</Tag>, phone: "money" },
+  { name: "State", cell: (row) => <Tag tone={row.in_force ? "good" : "warn"}>{row.in_force ? "in force" : row.variables.some((one) => !one.is_set) ? "variable missing" : "not in force"}</Tag>, phone: "money" },
   { name: "Try it", right: true, phone: "time", cell: (row) => <CopyButton text={`curl ${location.origin}/v1/apis/http/${row.name}/ -H "Authorization: Bearer $DOORWARD_KEY"`} label="Copy curl" shown /> },
 ];
 

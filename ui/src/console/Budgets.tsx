@@ -13,7 +13,7 @@ import { Tag } from "@/parts/Tag";
 import { Bullet } from "./parts/Bars";
 import { type Budget, forecastWords, resetWords, stateOf, sumsOf } from "./parts/budget";
 import { Confirm } from "./parts/Confirm";
-import { FormDialog, textOf } from "./parts/Form";
+import { FormDialog, textOf } from "@/parts/FormDialog";
 import { Go } from "./parts/Go";
 import { useUrl } from "./parts/url";
 

@@ -6,11 +6,11 @@ import { type Schemas, api, data } from "@/api/client";
 import { Button } from "@/parts/Button";
 import { Card } from "@/parts/Card";
 import { classes } from "@/parts/classes";
-import { CopyButton } from "@/parts/CopyButton";
 import { money } from "@/parts/money";
 import { Page } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { ago, duration } from "@/parts/times";
+import { FirstCall } from "./FirstCall";
 import { axisMoney } from "./parts/axis";
 import { ShareBar } from "./parts/Bars";
 import { Chart } from "./parts/Chart";
@@ -67,7 +67,12 @@ export function Overview(): ReactNode {
         />
       </FilterBar>
       <Panel query={{ ...found, data: shown } as typeof found} rows={12}>
-        {(one) => (one.has_calls ? <Whole found={one} search={search} /> : <Fresh found={one} />)}
+        {(one) => (one.has_calls ? <Whole found={one} search={search} /> : (
+    <div className="flex flex-col gap-6">
+      {one.attention.length > 0 && <NeedsAttention items={one.attention} lastAt={one.last_problem_at} />}
+      <FirstCall />
+    </div>
+  ))}
       </Panel>
     </Page>
   );
@@ -227,31 +232,6 @@ function Ranking({ title, rows, filter, field }: { title: string; rows: Schemas[
         </table>
       )}
     </Card>
-  );
-}
-
-/** Nothing was called yet: what to do first. */
-function Fresh({ found }: { found: Found }): ReactNode {
-  const curl = `curl ${location.origin}/v1/chat/completions \\\n  -H "Authorization: Bearer $DOORWARD_KEY" -H "Content-Type: application/json" \\\n  -d '{"model": "sim-gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}'`;
-  return (
-    <div className="flex flex-col gap-6">
-      {found.attention.length > 0 && <NeedsAttention items={found.attention} lastAt={found.last_problem_at} />}
-      <div className="flex max-w-3xl flex-col items-start gap-4 rounded-card border border-dashed border-control p-6">
-        <p className="font-medium">No calls yet.</p>
-        <p className="text-ink-2">Make a client key and send the first call; this one needs no OpenAI key, because the simulator answers it.</p>
-        <div className="relative w-full">
-          <pre className="overflow-x-auto rounded-control bg-sunk p-3 pr-12 text-console" tabIndex={0}>
-            <code>{curl}</code>
-          </pre>
-          <span className="absolute top-1 right-1 rounded-control bg-sunk">
-            <CopyButton text={curl} label="Copy the call" />
-          </span>
-        </div>
-        <Go to="/admin/keys" search={{ open: "new" }} button="main">
-          Make a client key
-        </Go>
-      </div>
-    </div>
   );
 }
 

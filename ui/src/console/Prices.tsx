@@ -5,6 +5,7 @@ import { type Schemas, api, data } from "@/api/client";
 import { Button } from "@/parts/Button";
 import { NoMatch } from "@/parts/Empty";
 import { Field, SelectField } from "@/parts/Field";
+import { money, nanosOf } from "@/parts/money";
 import { Page } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { say } from "@/parts/StatusRegion";
@@ -12,7 +13,7 @@ import { type Column, Table } from "@/parts/Table";
 import { Tag } from "@/parts/Tag";
 import { Confirm } from "./parts/Confirm";
 import { Choice, FilterBar, SearchField } from "./parts/Filters";
-import { FormDialog, textOf } from "./parts/Form";
+import { FormDialog, textOf } from "@/parts/FormDialog";
 import { UNITS, unitWords } from "./parts/units";
 import { useUrl } from "./parts/url";
 
@@ -34,7 +35,7 @@ export function Prices(): ReactNode {
   const columns: Column<Price>[] = [
     { name: "Model", cell: (row) => <span className="font-medium">{row.model}</span>, phone: "name" },
     { name: "For", cell: (row) => `${unitWords(row.unit)}${row.above_input_tokens ? `, above ${row.above_input_tokens.toLocaleString("en")} input tokens` : ""}`, phone: "state" },
-    { name: "Dollars", right: true, cell: (row) => `$${row.usd}`, phone: "money" },
+    { name: "Dollars", right: true, cell: (row) => money(nanosOf(row.usd), "exact"), phone: "money" },
     { name: "From", cell: (row) => (row.own ? <Tag tone="accent">own</Tag> : <span className="text-ink-2">data set</span>), phone: "time" },
     {
       name: "Actions",

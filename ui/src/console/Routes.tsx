@@ -1,11 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
-import { type FormEvent, type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useState } from "react";
 import { type Schemas, api, data } from "@/api/client";
-import { sentenceOf } from "@/api/errors";
 import { Button } from "@/parts/Button";
-import { Card } from "@/parts/Card";
-import { classes } from "@/parts/classes";
 import { Empty } from "@/parts/Empty";
 import { Check, Field } from "@/parts/Field";
 import { Page } from "@/parts/Page";
@@ -15,9 +12,8 @@ import { type Column, Table } from "@/parts/Table";
 import { Tag } from "@/parts/Tag";
 import { Confirm } from "./parts/Confirm";
 import { wait } from "./parts/figures";
-import { FormDialog, numberOf, textOf } from "./parts/Form";
-import { useUrl } from "./parts/url";
-import { whatIfLines } from "./parts/what-if";
+import { FormDialog, numberOf, textOf } from "@/parts/FormDialog";
+import { WhatIf } from "./WhatIf";
 
 type Route = Schemas["RouteOut"];
 type Alias = Schemas["AliasOut"];
@@ -175,58 +171,3 @@ function AliasForm({ alias, close, saved }: { alias: Alias | undefined; close: (
     </FormDialog>
   );
 }
-
-/** Which account would this call take, and why: the steps of a call that is not made. */
-function WhatIf(): ReactNode {
-  const [search, set] = useUrl();
-  const model = search.model ?? "";
-  const [typed, setTyped] = useState(model);
-  useEffect(() => setTyped(model), [model]);
-  const asked = useQuery({
-    queryKey: ["what-if", model, search.stream ?? ""],
-    queryFn: async () =>
-      (await data(api.POST("/api/v1/routes/what-if", { body: { model, messages: [{ role: "user", content: "Hello" }], ...(search.stream ? { stream: true } : {}) } })))!,
-    enabled: model !== "",
-    refetchInterval: (query) => (query.state.error ? false : 5000),
-  });
-  const submit = (event: FormEvent): void => {
-    event.preventDefault();
-    set({ model: typed.trim() });
-  };
-  return (
-    <Card title="What if">
-      <form role="search" onSubmit={submit} className="flex flex-wrap items-end gap-3">
-        <div className="w-72 max-wide:w-full">
-          <Field label="A call for the model" placeholder="gpt-4o" value={typed} onChange={(event) => setTyped(event.target.value)} data-search="" spellCheck={false} autoCapitalize="off" />
-        </div>
-        <div className="flex h-9 items-center max-wide:h-11">
-          <Check label="streamed" checked={Boolean(search.stream)} onChange={(event) => set({ stream: event.target.checked ? "true" : undefined }, { replace: true })} />
-        </div>
-        <Button type="submit">Show its way</Button>
-      </form>
-      {model !== "" && asked.error && !asked.data && (
-        <p role="alert" className="rounded-card bg-bad-tint p-3">
-          {sentenceOf(asked.error)}
-        </p>
-      )}
-      {model !== "" && asked.data && <Way found={asked.data} />}
-      {model === "" && <p className="text-console text-ink-3">Nothing is sent. You see which accounts a call of yours would be offered to, in which order, and why.</p>}
-    </Card>
-  );
-}
-
-function Way({ found }: { found: Schemas["WhatIfOut"] }): ReactNode {
-  return (
-    <ol className="flex flex-col rounded-card border border-line" aria-label="The way of this call">
-      {whatIfLines(found).map((line) => (
-        <li key={line.title + line.says} className={classes("flex gap-4 border-t border-line px-4 py-2 first:border-t-0", line.tone === "warn" && "bg-warn-tint")}>
-          <span className="min-w-0 grow">
-            <span className="font-medium">{line.title}</span> <span className="break-words text-ink-2">{line.says}</span>
-          </span>
-          {line.share !== undefined && <span className="shrink-0 text-right tabular-nums">{Math.round(line.share * 100)} %</span>}
-        </li>
-      ))}
-    </ol>
-  );
-}
-

@@ -113,7 +113,7 @@ function Step({ line, whole }: { line: Line; whole: number }): ReactNode {
           <span className="font-medium">{line.title}</span> <span className="text-ink-2">{line.says}</span>
         </p>
         {line.bar && (
-          <span aria-hidden className="mt-1.5 block h-2 rounded-full bg-sunk max-wide:hidden">
+          <span aria-hidden className="mt-1.5 block h-2 rounded-full bg-line max-wide:hidden">
             <span
               className={classes("relative block h-full min-w-1 rounded-full", line.tone === "bad" ? "bg-bad" : line.tone === "warn" ? "bg-warn" : "bg-series-1")}
               style={{ marginLeft: `${(100 * line.bar.from) / whole}%`, width: `${(100 * Math.max(0, line.bar.to - line.bar.from)) / whole}%` }}

@@ -36,7 +36,7 @@ function slip(key: string): string | undefined {
 }
 
 /** One field and one button. The key goes from the field into one request; nothing else here ever holds it. */
-export function KeyForm({ saved, autoFocus = false, mustAsk = false }: { saved?: () => void; autoFocus?: boolean; mustAsk?: boolean }): ReactNode {
+export function KeyForm({ saved, autoFocus = false, mustAsk = false, wide = false }: { saved?: () => void; autoFocus?: boolean; mustAsk?: boolean; wide?: boolean }): ReactNode {
   const { own } = useKeyState();
   const client = useQueryClient();
   const field = useRef<HTMLInputElement>(null);
@@ -86,11 +86,9 @@ export function KeyForm({ saved, autoFocus = false, mustAsk = false }: { saved?:
           </Button>
         </div>
       ) : (
-        <div>
-          <Button type="submit" kind="main" busy={save.isPending}>
-            Save key
-          </Button>
-        </div>
+        <Button type="submit" kind="main" busy={save.isPending} className={wide ? "" : "self-start"}>
+          Save key
+        </Button>
       )}
     </form>
   );

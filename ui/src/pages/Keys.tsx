@@ -40,7 +40,7 @@ export function Keys(): ReactNode {
     { name: "Label", cell: (row) => <span className="font-medium">{row.label}</span>, phone: "name" },
     { name: "Key", cell: (row) => <code className="text-console text-ink-2">dw-{row.id}</code> },
     { name: "Limits", cell: (row) => boundsOf(row.limits, budget.data?.data) },
-    { name: "Last used", cell: (row) => <Time at={row.last_used_at} relative />, phone: "time" },
+    { name: "Last used", cell: (row) => <Time at={row.last_used_at} relative none="never used" />, phone: "time" },
     { name: "Expires", cell: (row) => <Time at={row.expires_at} relative /> },
     { name: "State", cell: (row) => <Tag tone={row.state === "active" ? "good" : "plain"}>{row.state}</Tag>, phone: "state" },
     {
@@ -49,7 +49,7 @@ export function Keys(): ReactNode {
       phone: "money",
       cell: (row) =>
         row.state === "active" && (
-          <Button small kind="quiet" onClick={() => setEnding(row)} aria-label={`Revoke ${row.label}`}>
+          <Button small kind="quiet" className="-mr-2.5" onClick={() => setEnding(row)} aria-label={`Revoke ${row.label}`}>
             Revoke
           </Button>
         ),

@@ -27,15 +27,14 @@ export function OpenAIKey(): ReactNode {
             {!state.maySet && !configured && <p>Ask your admin to set the OpenAI API key</p>}
             {state.maySet && <KeyForm saved={() => setJustSaved(true)} mustAsk={open && configured} />}
             {justSaved && (
-              <div className="flex flex-wrap items-center gap-3">
-                <span>Key saved.</span>
+              <div className="flex flex-wrap items-center gap-3 rounded-card bg-good-tint px-3 py-2">
+                <span className="grow">Key saved.</span>
                 <ButtonLink to="/" small>
                   Ask something
                 </ButtonLink>
               </div>
             )}
-            {state.maySet && configured && <Test own={state.own} />}
-            {state.own && configured && <Clear cleared={() => setJustSaved(false)} />}
+            {state.maySet && configured && <Stored own={state.own} cleared={() => setJustSaved(false)} />}
           </>
         )}
       </Panel>
@@ -71,30 +70,14 @@ function SharedNote(): ReactNode {
   );
 }
 
-function Test({ own }: { own: boolean }): ReactNode {
+/** What can be done with a key that is stored: try it, and where it is one's own, take it away. */
+function Stored({ own, cleared }: { own: boolean; cleared: () => void }): ReactNode {
+  const [asks, setAsks] = useState(false);
+  const client = useQueryClient();
   const test = useMutation({
     mutationFn: () => (own ? data(api.POST("/api/v1/me/openai-key/test")) : data(api.POST("/api/v1/openai-key/test"))),
     onSuccess: (tried) => say(tried!.says),
   });
-  return (
-    <div className="flex flex-wrap items-center gap-3">
-      <Button small busy={test.isPending} onClick={() => test.mutate()}>
-        Test
-      </Button>
-      {test.data && (
-        <span className="flex items-start gap-2" data-testid="tried">
-          {test.data.works ? <CircleCheck size={16} strokeWidth={1.75} className="mt-0.5 shrink-0 text-good" aria-hidden /> : <CircleX size={16} strokeWidth={1.75} className="mt-0.5 shrink-0 text-bad" aria-hidden />}
-          {test.data.says}
-        </span>
-      )}
-      {test.error && <span className="text-bad">{sentenceOf(test.error)}</span>}
-    </div>
-  );
-}
-
-function Clear({ cleared }: { cleared: () => void }): ReactNode {
-  const [asks, setAsks] = useState(false);
-  const client = useQueryClient();
   const clear = useMutation({
     mutationFn: () => data(api.DELETE("/api/v1/me/openai-key")),
     onSuccess: () => {
@@ -105,24 +88,33 @@ function Clear({ cleared }: { cleared: () => void }): ReactNode {
       cleared();
     },
   });
-  if (!asks)
-    return (
-      <div>
-        <Button small onClick={() => setAsks(true)}>
-          Clear my key
-        </Button>
-      </div>
-    );
   return (
-    <div role="alertdialog" aria-label="Clear my key" className="flex flex-wrap items-center gap-2 rounded-card bg-warn-tint p-3">
-      <span className="grow">Remove your key? Your next call will need a new one.</span>
-      <Button kind="danger" small busy={clear.isPending} onClick={() => clear.mutate()}>
-        Remove
-      </Button>
-      <Button small autoFocus onClick={() => setAsks(false)}>
-        Keep
-      </Button>
-      {clear.error && <p className="w-full text-bad">{sentenceOf(clear.error)}</p>}
+    <div className="flex flex-col gap-3 border-t border-line pt-4">
+      <div className="flex flex-wrap items-center gap-2">
+        <Button busy={test.isPending} onClick={() => test.mutate()}>
+          Test
+        </Button>
+        {own && !asks && <Button onClick={() => setAsks(true)}>Clear my key</Button>}
+      </div>
+      {test.data && (
+        <p className="flex items-start gap-2" data-testid="tried">
+          {test.data.works ? <CircleCheck size={16} strokeWidth={1.75} className="mt-0.5 shrink-0 text-good" aria-hidden /> : <CircleX size={16} strokeWidth={1.75} className="mt-0.5 shrink-0 text-bad" aria-hidden />}
+          {test.data.says}
+        </p>
+      )}
+      {test.error && <p className="text-bad">{sentenceOf(test.error)}</p>}
+      {asks && (
+        <div role="alertdialog" aria-label="Clear my key" className="flex flex-wrap items-center gap-2 rounded-card bg-warn-tint p-3">
+          <span className="grow">Remove your key? Your next call will need a new one.</span>
+          <Button kind="danger" small busy={clear.isPending} onClick={() => clear.mutate()}>
+            Remove
+          </Button>
+          <Button small autoFocus onClick={() => setAsks(false)}>
+            Keep
+          </Button>
+          {clear.error && <p className="w-full text-bad">{sentenceOf(clear.error)}</p>}
+        </div>
+      )}
     </div>
   );
 }

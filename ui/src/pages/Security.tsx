@@ -58,7 +58,7 @@ function Passkeys(): ReactNode {
                 <li key={row.id} className="flex flex-wrap items-center gap-x-4 gap-y-1 py-2">
                   <span className="grow font-medium">{row.name}</span>
                   <span className="text-console text-ink-2">
-                    added <Time at={row.created_at} relative />, last used <Time at={row.last_used_at} relative />
+                    added <Time at={row.created_at} relative />, {row.last_used_at === null ? "not used yet" : <>last used <Time at={row.last_used_at} relative /></>}
                   </span>
                   <Button small onClick={() => remove.mutate(row.id)} aria-label={`Remove passkey ${row.name}`}>
                     Remove
@@ -96,6 +96,8 @@ function Passkeys(): ReactNode {
   );
 }
 
+const HOW: Record<string, string> = { passkey: "by passkey", password: "by password", oidc: "by single sign-on", setup: "by the set-up link", invitation: "by invitation" };
+
 function Sessions(): ReactNode {
   const client = useQueryClient();
   const list = useQuery({ queryKey: ["my-sessions"], queryFn: async () => (await data(api.GET("/api/v1/me/sessions")))! });
@@ -107,7 +109,7 @@ function Sessions(): ReactNode {
   const endOthers = useMutation({
     mutationFn: () => data(api.DELETE("/api/v1/me/sessions")),
     onSuccess: (done) => {
-      say(`${done!.ended} sessions ended.`);
+      say(done!.ended === 1 ? "1 session ended." : `${done!.ended} sessions ended.`);
       return changed();
     },
   });
@@ -123,7 +125,7 @@ function Sessions(): ReactNode {
                   <span className="grow">
                     <span className="font-medium">{device(row.agent)}</span> {row.current && <Tag tone="good">this one</Tag>}
                     <span className="block text-console text-ink-2">
-                      {row.from_addr || "unknown address"}, by {row.how}, last seen <Time at={row.last_seen_at} relative />
+                      {row.from_addr || "unknown address"}, {HOW[row.how] ?? row.how}, last seen <Time at={row.last_seen_at} relative />
                     </span>
                   </span>
                   {!row.current && (

@@ -61,7 +61,7 @@ function Connect(): ReactNode {
             <GoTo to="/" search={{ first: true }} />
           ) : (
             <>
-              <KeyForm saved={onward} autoFocus />
+              <KeyForm saved={onward} autoFocus wide />
               <Button kind="quiet" onClick={onward}>
                 Skip: use the simulator
               </Button>

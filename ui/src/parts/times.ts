@@ -15,8 +15,8 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 export function ago(atS: number, nowS: number = Date.now() / 1000): string {
   const differenceS = atS - nowS;
   for (const [unit, sizeS] of UNITS) {
-    const count = Math.trunc(differenceS / sizeS);
-    if (count !== 0) return relative.format(count, unit);
+    // what lies ahead is rounded: 90 days from a moment ago are three months, not two
+    if (Math.abs(differenceS) >= sizeS * (differenceS > 0 ? 0.95 : 1)) return relative.format(differenceS > 0 ? Math.round(differenceS / sizeS) : Math.trunc(differenceS / sizeS), unit);
   }
   return differenceS > 5 ? "in a moment" : "just now";
 }

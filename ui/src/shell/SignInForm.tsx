@@ -74,6 +74,7 @@ export function SignInForm({ returnTo, done }: { returnTo: string; done: () => v
       ) : (
         <p className="text-console text-ink-2">Passkeys need https. Use a password; add a passkey later.</p>
       )}
+      {passkeys && <Or />}
       <form onSubmit={byPassword} className="flex flex-col gap-3">
         <Field label="E-mail" name="email" type="email" required autoFocus autoComplete="username webauthn" />
         <Field label="Password" name="password" type="password" required autoComplete="current-password" />
@@ -92,6 +93,12 @@ export function SignInForm({ returnTo, done }: { returnTo: string; done: () => v
         </a>
       )}
     </div>
+  );
+}
+
+function Or(): ReactNode {
+  return (
+    <p className="flex items-center gap-3 text-note text-ink-3 before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">or</p>
   );
 }
 

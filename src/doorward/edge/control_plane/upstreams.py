@@ -63,7 +63,7 @@ class PlanOut(Answer):
     is_usable: bool
     wait_s: float = Field(description="Until it may be tried; 0: now.")
     weight: float
-    headroom: float
+    headroom: float | None = Field(description="Share of its limits that is left; null: not told yet, and taken as whole.")
     health: float
     in_flight: int
     share: float = Field(description="Chance to be the one that is asked first, 0 to 1.")
@@ -142,6 +142,7 @@ def _plans(plans: tuple[Plan, ...], health: Health) -> list[PlanOut]:
     first = next(((plan.provider.id, plan.model) for plan in plans if health.usable(plan)), None)
     contenders = [plan for plan in plans if (plan.provider.id, plan.model) == first and health.usable(plan)]
     whole = sum(health.score(plan).share for plan in contenders)
+    told = {(line["account"], line["model"]) for line in health.snapshot()["routes"] if line["headroom"]}
     shown = []
     for plan in plans:
         score, account = health.score(plan), plan.account
@@ -154,7 +155,7 @@ def _plans(plans: tuple[Plan, ...], health: Health) -> list[PlanOut]:
                 is_usable=health.usable(plan),
                 wait_s=round(health.wait_s(plan), 3),
                 weight=score.weight,
-                headroom=round(score.headroom, 3),
+                headroom=round(score.headroom, 3) if account and (account.id, plan.model or "") in told else None,
                 health=round(score.health, 3),
                 in_flight=score.in_flight,
                 share=round(score.share / whole, 3) if plan in contenders and whole else 0.0,

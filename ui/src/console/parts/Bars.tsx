@@ -5,7 +5,7 @@ import { classes } from "@/parts/classes";
 export function ShareBar({ share, tone = "accent" }: { share: number; tone?: "accent" | "good" | "warn" | "bad" }): ReactNode {
   const tones = { accent: "bg-series-1", good: "bg-good", warn: "bg-warn", bad: "bg-bad" };
   return (
-    <span aria-hidden className="block h-2 w-full overflow-hidden rounded-full bg-sunk">
+    <span aria-hidden className="block h-2 w-full overflow-hidden rounded-full bg-line">
       <span className={classes("block h-full rounded-full", tones[tone])} style={{ width: `${Math.max(0, Math.min(1, share)) * 100}%` }} />
     </span>
   );
@@ -18,7 +18,7 @@ export function Bullet({ spent, held, cap, forecast }: { spent: number; held: nu
   const tone = spent >= cap ? "bg-bad" : spent >= 0.8 * cap ? "bg-warn" : "bg-series-1";
   return (
     <span aria-hidden className="relative block h-4 w-full">
-      <span className="absolute inset-x-0 top-1 h-2 rounded-full bg-sunk" />
+      <span className="absolute inset-x-0 top-1 h-2 rounded-full bg-line" />
       <span className={classes("absolute top-1 left-0 h-2 rounded-l-full", tone)} style={{ width: at(spent) }} />
       <span className="hatched absolute top-1 h-2" style={{ left: at(spent), width: `${Math.max(0, Math.min(1, held / top)) * 100}%` }} />
       {[0.5, 0.8].map((mark) => (

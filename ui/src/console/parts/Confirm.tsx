@@ -4,7 +4,7 @@ import { sentenceOf } from "@/api/errors";
 import { Button } from "@/parts/Button";
 import { Actions, Dialog } from "@/parts/Dialog";
 import { Field } from "@/parts/Field";
-import { firstField } from "./Form";
+import { firstField } from "@/parts/FormDialog";
 
 /** Asks before what cannot be undone. With `type` the button wakes only when that text was typed. */
 export function Confirm({ title, children, act, does, close, type }: { title: string; children: ReactNode; act: string; does: () => Promise<unknown>; close: () => void; type?: string }): ReactNode {

@@ -5,9 +5,12 @@ import { IconButton } from "@/parts/Button";
 /** A panel over the right edge: the row that is open. Escape and the backdrop close it; on a phone it is the whole page. */
 export function Side({ title, close, children, actions }: { title: string; close: () => void; children: ReactNode; actions?: ReactNode }): ReactNode {
   const element = useRef<HTMLDialogElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
   const titleId = useId();
   useEffect(() => {
-    if (element.current && !element.current.open) element.current.showModal();
+    if (!element.current || element.current.open) return;
+    element.current.showModal();
+    heading.current?.focus(); // the browser would choose the button that closes it
   }, []);
   return (
     <dialog
@@ -22,7 +25,7 @@ export function Side({ title, close, children, actions }: { title: string; close
     >
       <div className="flex min-h-full flex-col gap-5 p-6 max-wide:p-4">
         <header className="flex items-start justify-between gap-3">
-          <h2 id={titleId} className="min-w-0 break-words">
+          <h2 ref={heading} id={titleId} tabIndex={-1} className="min-w-0 break-words outline-none">
             {title}
           </h2>
           <span className="flex shrink-0 items-center gap-1">
