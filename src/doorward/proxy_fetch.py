@@ -17,14 +17,19 @@ import json as json_module
 import ssl
 import sys
 import types
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from doorward import __version__
 from doorward.settings import environment
 
 PREFIX = "/v1/apis/http/"
 _PIECE_BYTES = 64 * 1024
+GivenHeader = tuple[str, str | None]
+"""(lower-case name, value); `None`: not sent, not even what is sent by default."""
+_BY_DEFAULT = {"accept": "*/*", "user-agent": f"doorward/{__version__}"}
+"""As curl does; GitHub and others refuse a call without them."""
 
 
 class NotSet(ValueError):
@@ -40,7 +45,8 @@ class Answer:
         self._content: bytes | None = None
         self.status = response.status
         self.reason = response.reason
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.all_headers = [(name.lower(), value) for name, value in response.getheaders()]
+        self.headers = dict(self.all_headers)
 
     @property
     def ok(self) -> bool:
@@ -71,6 +77,11 @@ class Answer:
                 raise http.client.IncompleteRead(b"", self._response.length)
         finally:
             self.close()
+
+    def silence(self, most_s: float) -> None:
+        """The next piece may keep us waiting so long; then `TimeoutError`."""
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(most_s)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = iter(self)
@@ -109,7 +120,9 @@ def proxy_fetch(
     if json is not None:
         body = json_module.dumps(json)
         given.setdefault("content-type", "application/json")
-    return call(method or ("GET" if body is None else "POST"), path, given, body, url=url, key=key, timeout_s=timeout_s)
+    return call(
+        method or ("GET" if body is None else "POST"), path, list(given.items()), body, url=url, key=key, timeout_s=timeout_s
+    )
 
 
 async def aio(path: str, *, stream: bool = False, **options: Any) -> Answer:
@@ -127,7 +140,7 @@ async def aio(path: str, *, stream: bool = False, **options: Any) -> Answer:
 def call(
     method: str,
     path: str,
-    headers: Mapping[str, str],
+    headers: Sequence[GivenHeader],
     body: bytes | str | None = None,
     *,
     url: str | None = None,
@@ -138,9 +151,11 @@ def call(
     base = urlsplit(url or _variable("DOORWARD_URL", "http://localhost:8080"))
     if base.scheme not in ("https", "http") or not base.hostname:
         raise ValueError("DOORWARD_URL is not a web address: write it as https://doorward.example.com")
-    sent = dict(headers)
-    if "authorization" not in sent and (secret := _variable("DOORWARD_KEY", "dw-...") if key is None else key):
-        sent["authorization"] = f"Bearer {secret}"
+    named = {name for name, _ in headers}
+    sent = [(name, value) for name, value in headers if value is not None]
+    sent += [(name, value) for name, value in _BY_DEFAULT.items() if name not in named]
+    if "authorization" not in named and (secret := _variable("DOORWARD_KEY", "dw-...") if key is None else key):
+        sent.append(("authorization", f"Bearer {secret}"))
     connection: http.client.HTTPConnection
     if base.scheme == "https":
         connection = http.client.HTTPSConnection(base.hostname, base.port, timeout=timeout_s, context=ssl.create_default_context())
@@ -148,7 +163,12 @@ def call(
         connection = http.client.HTTPConnection(base.hostname, base.port, timeout=timeout_s)
     data = body.encode() if isinstance(body, str) else body
     try:
-        connection.request(method, base.path.rstrip("/") + path, data, sent)
+        connection.putrequest(method, base.path.rstrip("/") + path, skip_host="host" in named)
+        if "content-length" not in named and (data or method in ("POST", "PUT", "PATCH")):
+            sent.append(("content-length", str(len(data or b""))))
+        for name, value in sent:
+            connection.putheader(name, value)
+        connection.endheaders(data)
         return Answer(connection, connection.getresponse())
     except BaseException:
         connection.close()

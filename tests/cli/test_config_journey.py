@@ -80,7 +80,7 @@ def _journey(tmp_path: Path, up: ScriptedUpstream, run: Doorward) -> None:
         sent = up.requests[-1]
         assert (sent.method, sent.target, sent.body, sent.header("if-match")) == ("PATCH", "/v1/models?a=b", b'{"x": 1}', "v1")
         head = run("curl", "-i", path, **asked).out
-        assert head.startswith("HTTP 200 OK")
+        assert head.startswith("HTTP/1.1 200 OK")
         refused = run("curl", "-f", "/v1/apis/http/nothing/x", **asked)
         assert (refused.code, '"adapter_not_found"' in refused.out, refused.err) == (1, True, "HTTP 404 Not Found\n")
         run("curl", path, DOORWARD_URL=url).fails(2, "DOORWARD_KEY is not set")
