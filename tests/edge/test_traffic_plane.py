@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.answers import chat_answer, error_answer
+from tests.answers import chat_answer, error_answer, json_answer
 from tests.edge.plane import Plane, plane
 from tests.scripted import ScriptedUpstream
 
@@ -154,7 +154,10 @@ async def test_what_if_says_where_and_why_and_calls_nobody(desk: Plane, up: Scri
     assert [plan["share"] for plan in found["plans"]] == [0.25, 0.75, 0.0]
     assert "by route big-1" in found["why"]
     assert {plan["headroom"] for plan in found["plans"]} == {None}, "what no provider has told is not called whole"
-    up.script = chat_answer(headers={"x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "40"})
+    told = {"limit-requests": "100", "remaining-requests": "40", "reset-requests": "9000s"}
+    up.script = json_answer(
+        {"object": "chat.completion", "choices": []}, headers={f"x-ratelimit-{name}": text for name, text in told.items()}
+    )
     await chat(desk, "big-1")
     found = await desk.ask("POST", "/routes/what-if", {"model": "big-1", "messages": []})
     assert sorted(str(plan["headroom"]) for plan in found["plans"]) == ["0.4", "None", "None"]
