@@ -140,13 +140,13 @@ async def test_a_prefill_that_is_lost_is_not_replayed_on_the_same_hold(tmp_path:
         headers = {"authorization": f"Bearer {await home.key()}"}
         asked: list[int] = []
         async with httpx2.AsyncClient(base_url=home.url, headers=headers, timeout=60) as client:
-            covered = home.app.traffic.pipeline.failover._is_covered
+            covered = failover._attempts._is_covered
 
             async def counted(entry):  # type: ignore[no-untyped-def]
                 asked.append(sum(attempt.may_be_billed for attempt in entry.attempts))
                 return await covered(entry)
 
-            failover._is_covered = counted  # type: ignore[method-assign]
+            failover._attempts._is_covered = counted  # type: ignore[method-assign]
             body = {"model": "m-first", "messages": [{"role": "user", "content": "x"}], "stream": True}
             await client.post("/v1/chat/completions", json=body)
     assert len(asked) == len(up.requests), "budgets were asked before every attempt"

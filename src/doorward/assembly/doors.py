@@ -13,7 +13,8 @@ from doorward.core.clock import Clock
 from doorward.core.errors import Unavailable
 from doorward.edge.adapters import PAGE_DOOR, PROGRAM_DOOR, AdapterDoor
 from doorward.edge.client_js import ClientFiles
-from doorward.edge.data_plane import BodyLimits, DataPlane
+from doorward.edge.data_plane import DataPlane
+from doorward.edge.doorway import BodyLimits, Doorway
 from doorward.edge.late import LateDoor
 from doorward.edge.pages import Pages
 from doorward.edge.peer import Peers
@@ -42,12 +43,9 @@ def hang(
 ) -> Root:
     peers = Peers(settings.trusted_proxies)
     bodies = BodyLimits(settings.max_json_bytes, settings.max_file_bytes, settings.spool_bytes, settings.data_dir / "spool")
-    site = people.desk.site
-    data_plane = DataPlane(traffic.pipeline, people.credentials, people.vigil, peers, site, settings.custody, bodies, clock)
-    meterings = Meterings(ground.catalogue.now)
-    adapters = AdapterDoor(
-        traffic.adapters, traffic.proxy, meterings, people.credentials, people.vigil, peers, site, settings.custody, bodies, clock
-    )
+    doorway = Doorway(people.credentials, people.vigil, peers, people.desk.site, settings.custody, bodies, clock)
+    data_plane = DataPlane(traffic.pipeline, doorway)
+    adapters = AdapterDoor(traffic.adapters, traffic.proxy, Meterings(ground.catalogue.now), doorway)
     probes = Probes(_checks(ground), is_draining, notes=lambda: _notes(traffic))
 
     def hang_late() -> Root:

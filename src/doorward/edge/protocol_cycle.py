@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn._types import ASGI3Application
@@ -47,7 +47,7 @@ class Cycle(RequestResponseCycle):
         super().__init__(**rest)
         self.gone = gone
         self.request_id = request_id
-        self.answered_with: Iterable[Header] = ()
+        self.answered_with: Sequence[Header] = ()
         self.loop = loop
         self._head = b""
 
@@ -118,13 +118,13 @@ class Cycle(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         status: int = message["status"]
-        self.answered_with = headers = message.get("headers", ())
+        self.answered_with = headers = tuple(message.get("headers", ()))
+        if not _are_fit(headers):
+            raise RuntimeError("a header of the answer holds characters that are not allowed there")
         lines = [STATUS_LINE[status]]
         for name, value in self.default_headers:
             lines += (name, b": ", value, b"\r\n")
         for name, value in headers:
-            if _UNFIT.search(name) or _UNFIT_VALUE.search(value):
-                raise RuntimeError("a header of the answer holds characters that are not allowed there")
             if name == b"content-length":
                 self.chunked_encoding = False
                 self.expected_content_length = int(value)
@@ -175,3 +175,10 @@ class Cycle(RequestResponseCycle):
             if not self.keep_alive:
                 self.transport.close()
             self.on_response()
+
+
+def _are_fit(headers: Sequence[Header]) -> bool:
+    """All at once: what is allowed in one name or value is allowed in all of them, end to end."""
+    if _UNFIT.search(b"".join([name for name, _ in headers])):
+        return False
+    return _UNFIT_VALUE.search(b"".join([value for _, value in headers])) is None

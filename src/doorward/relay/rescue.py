@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -18,14 +17,12 @@ from doorward.core.errors import UpstreamLost, UpstreamSilent
 from doorward.core.exchange import Exchange, MemoryBody, Reply
 from doorward.providers.model_facts import ModelFacts
 from doorward.providers.route import Plan
+from doorward.relay.attempts import Attempts, Call, Started
 from doorward.relay.refused import Refused
 from doorward.relay.resend import MOST_ATTEMPTS, Next
 from doorward.relay.splice import Differs, Splice, Told, continued
 from doorward.upstream.classify import Outcome, Verdict
 from doorward.wire import openai
-
-if TYPE_CHECKING:
-    from doorward.relay.failover import Call, Failover, Started
 
 _CONTINUED = frozenset({"chat", "completion"})
 
@@ -35,34 +32,34 @@ class _Messages(msgspec.Struct):
 
 
 class Rescue:
-    def __init__(self, failover: Failover, facts: ModelFacts) -> None:
-        self._failover = failover
+    def __init__(self, attempts: Attempts, facts: ModelFacts) -> None:
+        self._attempts = attempts
         self._facts = facts
 
     @asynccontextmanager
     async def through(self, call: Call) -> AsyncIterator[Reply]:
         answer: _Answer | None = None
         try:
-            started = await self._failover.start(call)
+            started = await self._attempts.start(call)
             if isinstance(started, Refused):
                 yield started.reply(call.entry)
                 return
-            answer = _Answer(self._failover, self._facts, call, started)
+            answer = _Answer(self._attempts, self._facts, call, started)
             reply = started.reply
             yield Reply(reply.status, reply.headers, answer.chunks(), reply.streamed) if reply.streamed else reply
         finally:
             if answer is not None:
                 answer.started.close()
             if call.places:
-                await self._failover.leave(call)
+                await self._attempts.leave(call)
 
 
 class _Answer:
     """One answer put together from several attempts; `started` is the one that speaks now."""
 
-    def __init__(self, failover: Failover, facts: ModelFacts, call: Call, started: Started) -> None:
+    def __init__(self, attempts: Attempts, facts: ModelFacts, call: Call, started: Started) -> None:
         self.started = started
-        self._failover = failover
+        self._attempts = attempts
         self._facts = facts
         self._call = call
         self._told = Told(call.endpoint.kind)
@@ -94,15 +91,15 @@ class _Answer:
     async def _rest(self, died: UpstreamLost | UpstreamSilent) -> AsyncIterator[bytes]:
         """The rest of the answer, from another attempt. Raises `died` when there is none."""
         call, trip = self._call, self._call.trip
-        while (step := await self._failover.following(call)) is not None:
+        while (step := await self._attempts.following(call)) is not None:
             plan = step.plan
             prefilled = self._prefilled(plan)
-            outcome = await self._failover.attempt(plan, call, prefilled or call.exchange)
+            outcome = await self._attempts.attempt(plan, call, prefilled or call.exchange)
             if prefilled is not None and _refuses_prefill(outcome) and trip.attempts < MOST_ATTEMPTS:
                 # The client never sees a refusal of our own doing. It was not billed, so its hold covers the replay.
                 self._will_not_continue.add(plan)
                 prefilled = None
-                outcome = await self._failover.attempt(plan, call, call.exchange)
+                outcome = await self._attempts.attempt(plan, call, call.exchange)
             if isinstance(outcome, Refused):
                 if trip.ended(plan, outcome.verdict) is Next.STOP:
                     break

@@ -6,6 +6,7 @@ import math
 import random
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import NamedTuple
 
 from doorward.core.clock import Clock
 from doorward.providers.model_facts import ModelFacts
@@ -20,8 +21,7 @@ SAME_MODEL_TRIES = 2
 SOONEST_PROBE_S = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """Try this plan after waiting so long."""
 
     plan: Plan
@@ -66,6 +66,9 @@ class Trip:
         return None
 
     def _first(self, health: Health, balance: Balance) -> Step | None:
+        plans = self.route.plans
+        if len(plans) == 1:
+            return Step(plans[0]) if health.usable(plans[0]) else None
         for _, group in _models(self.route):
             step = self._elsewhere(group, health, balance)
             if step is not None:

@@ -46,15 +46,15 @@ _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(k
 
 def read_asks(body: bytes) -> Asks:
     """A JSON body -> `Asks`. Raises `BadRequest`, naming the field in `param` where there is one."""
-    found = _found(body)
     values: dict[str, Field] = {}
-    for field in found:
-        name = field.name
+    said: dict[str, Any] = {}
+    for field in _found(body):
+        name, start, end = field
         if name in values and name in _MUST_BE_SINGLE:
             raise BadRequest(f"`{name}` stands twice in the body; send it once.", param=name)
         values[name] = field
-
-    said = {name: _decode(body[values[name].start : values[name].end], name, _KINDS[name]) for name in _KINDS if name in values}
+        if (kind := _KINDS.get(name)) is not None:
+            said[name] = _decode(body[start:end], name, kind)
     model = said.get("model")
     if model is not None:
         check_model(model)
