@@ -27,7 +27,7 @@ async def test_the_tool_is_forced_and_its_arguments_returned(tmp_path: Path) -> 
     async with ScriptedUpstream(submits(GOOD)) as up, scripted_desk(tmp_path, up) as here:
         for path in ("/apps/classify", "/classify"):
             answer = await here.ask("POST", path, {"text": "hello", "categories": ["a", "b"]})
-            assert answer == {"category": "b", "confidence": 0.9, "labels": None}
+            assert answer == {"category": "b", "confidence": 0.9}
         body = up.requests[0].json
         assert body["tool_choice"] == {"type": "function", "function": {"name": "submit_classification"}}
         parameters = body["tools"][0]["function"]["parameters"]
@@ -95,3 +95,14 @@ async def test_the_simulator_and_bad_input(tmp_path: Path) -> None:
             {"text": "a", "categories": ["one", "two"], "set": "s"},
         ):
             await here.refused("POST", "/apps/classify", 422, body)
+
+
+async def test_labels_are_shown_only_where_several_were_asked_for(tmp_path: Path) -> None:
+    """The answer to the letter (R44): `category` and `confidence`."""
+    async with desk(tmp_path) as here:
+        wish = {"texts": ["a", "b"], "categories": ["x", "y"]}
+        plain = await here.ask("POST", "/classify", wish)
+        assert [set(one) for one in plain["data"]] == [{"category", "confidence"}] * 2
+        several = await here.ask("POST", "/classify", {**wish, "multi": True})
+        assert [set(one) for one in several["data"]] == [{"category", "confidence", "labels"}] * 2
+        assert several["data"][0]["labels"][0]["category"] == "x"

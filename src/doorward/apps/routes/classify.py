@@ -38,12 +38,14 @@ class LabelOut(Answer):
     confidence: float
 
 
-class ClassifyOut(LabelOut):
-    labels: list[LabelOut] | None = Field(None, description="All that apply, the surest first; with multi.")
+class LabelsOut(LabelOut):
+    """With `multi`."""
+
+    labels: list[LabelOut] = Field(description="All that apply, the surest first.")
 
 
 class ClassifyMany(Answer):
-    data: list[ClassifyOut]
+    data: list[LabelsOut] | list[LabelOut]
 
 
 class LabelSet(Answer):
@@ -59,7 +61,15 @@ class LabelSetIn(Body):
     labels: Labels
 
 
-@routes.on("POST", "/classify", body_cap_bytes=LONG_BYTES, metered=True, rooted=True, shows=ClassifyOut | ClassifyMany, also=EVENTS)
+@routes.on(
+    "POST",
+    "/classify",
+    body_cap_bytes=LONG_BYTES,
+    metered=True,
+    rooted=True,
+    shows=LabelOut | LabelsOut | ClassifyMany,
+    also=EVENTS,
+)
 async def classify(request: Request, asking: HasAsking, body: ClassifyIn) -> Any:
     """Which category a text belongs to, and how sure the model is. `texts` instead of `text` for a batch."""
     classifier = asking.apps.classifier
@@ -72,7 +82,7 @@ async def classify(request: Request, asking: HasAsking, body: ClassifyIn) -> Any
 
     async def work(tell: Tell | None = None) -> BaseModel:
         found = await classifier.many(asking.ask, texts, labels, several=body.multi, model=body.model, progress=tell)
-        return ClassifyMany(data=[_shown(one, body.multi) for one in found])
+        return ClassifyMany.model_construct(data=[_shown(one, body.multi) for one in found])
 
     if wants_events(request):
         return await Streamed.begin(told(work, "text"))
@@ -99,6 +109,8 @@ async def delete_label_set(asking: HasAsking, name: OfPath) -> Deleted:
     return Deleted(id=name)
 
 
-def _shown(found: Classified, several: bool) -> ClassifyOut:
-    labels = [LabelOut(category=category, confidence=confidence) for category, confidence in found.labels] if several else None
-    return ClassifyOut(category=found.category, confidence=found.confidence, labels=labels)
+def _shown(found: Classified, several: bool) -> LabelOut:
+    if not several:
+        return LabelOut(category=found.category, confidence=found.confidence)
+    labels = [LabelOut(category=category, confidence=confidence) for category, confidence in found.labels]
+    return LabelsOut(category=found.category, confidence=found.confidence, labels=labels)
