@@ -84,6 +84,8 @@ async def test_refusals_and_errors_say_what_is_left_too(door: Door) -> None:
     few = await limited(door, rpm=5)
     lost = await ask(door, few)
     assert (lost.status_code, lost.headers["x-ratelimit-remaining-requests"]) == (502, "4")
+    listed = await door.client.get("/v1/models", headers=few)
+    assert (listed.status_code, listed.headers["x-ratelimit-remaining-requests"]) == (200, "3")
     unlimited = await ask(door, {"authorization": f"Bearer {await door.house.key(label='free')}"})
     assert not any(name.startswith("x-ratelimit") for name in unlimited.headers)
 

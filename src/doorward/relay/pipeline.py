@@ -57,10 +57,10 @@ class Pipeline:
                 )
             async with self.limits.slot(caller, exchange, entry) as slot:
                 if endpoint.kind == "models":
-                    yield await self.models.reply(exchange, caller, ids.get("model"))
+                    yield slot.show(await self.models.reply(exchange, caller, ids.get("model")))
                     return
                 if endpoint.template == "/v1/files" and exchange.method == "GET":
-                    yield await self.files.reply(exchange, caller, endpoint, entry)
+                    yield slot.show(await self.files.reply(exchange, caller, endpoint, entry))
                     return
                 bound = await self.ownership.bound(caller, (*ids.values(), *exchange.asks.object_ids))
                 route = entry.route = self.router.resolve(exchange, caller, endpoint, bound)
