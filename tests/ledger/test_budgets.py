@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.ledger.purse import ROUTE, TEST, billed, call, entry, eventually, exchange, key, leased, process, rows, spent
+from tests.ledger.purse import QUICK, ROUTE, TEST, billed, call, entry, eventually, exchange, key, leased, process, rows, spent
 
 from doorward.core.errors import BudgetExceeded, CostUnbounded, StoreError
 from doorward.core.money import Nanos, nanos_of_usd
@@ -118,6 +118,25 @@ async def test_key_user_and_all_are_taken_all_or_none(both: str) -> None:
         assert [spent(both, who) for who in ("key:k1", "user:u1", "key:k2", "all")] == [
             Decimal(x) for x in ("0.02", "0.02", "0.02", "0.04")
         ]
+
+
+async def test_what_was_leased_first_stays_until_a_slow_database_gave_the_rest(url: str) -> None:
+    """Three budgets, and each answer takes longer than a slice may lie idle: the call is let in all the same."""
+    async with process(url, spend_cap_nanos=nanos_of_usd("1")) as budgets:
+        await budgets.rows.set(Cap("user:u1", nanos_of_usd("1"), "day"))
+        await budgets.refresh()
+        real = budgets._leases.grow
+
+        async def slow(*args, **kwargs):
+            grown = await real(*args, **kwargs)
+            await asyncio.sleep(2 * QUICK.idle)
+            return grown
+
+        budgets._leases.grow = slow
+        async with asyncio.timeout(4):
+            await call(budgets, key("1", user="u1"))
+        budgets._leases.grow = real
+    assert spent(url) == Decimal("0.01")
 
 
 async def test_a_user_s_budget_counts_over_all_their_keys(url: str) -> None:

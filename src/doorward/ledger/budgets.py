@@ -167,6 +167,9 @@ class Budgets:
     async def obtain(self, find: Callable[[], list[Pot]], hold: Hold) -> list[Share]:
         """`take`, leasing more where it is needed. Raises `BudgetExceeded`, `Unavailable`, `StoreError`."""
         began = self.clock.monotonic()
+        asked = find()
+        for pot in asked:
+            pot.waiting += 1
         try:
             async with asyncio.timeout(WAIT_S):
                 while (shares := self.take(find(), hold.nanos)) is None:
@@ -185,6 +188,9 @@ class Budgets:
             raise Unavailable(
                 "The budget could not be asked in time. Try again.", code="budget_unavailable", retry_after_s=1.0
             ) from None
+        finally:
+            for pot in asked:
+                pot.waiting -= 1
         return shares
 
     async def _grow(self, pot: Pot, nanos: int) -> Refused | None:

@@ -103,6 +103,8 @@ class _Image(Struct):
     partial_images: int | None = None
 
 
+_LIST, _OBJECT = b"[{"
+
 _decode_chat = msgspec.json.Decoder(_Chat).decode
 _decode_completion = msgspec.json.Decoder(_Completion).decode
 _decode_responses = msgspec.json.Decoder(_Responses).decode
@@ -167,7 +169,7 @@ def _responses(demand: Demand, body: _Responses) -> None:
     if _given(body.conversation):
         demand.by_reference = "conversation"
     given = body.input
-    if isinstance(given, Raw) and _starts(given, b"["):
+    if isinstance(given, Raw) and memoryview(given)[0] == _LIST:
         _items(demand, _decode_items(given), "input")
     demand.tools = tuple(tool.type for tool in body.tools or ())
     demand.max_tool_calls = body.max_tool_calls
@@ -176,16 +178,21 @@ def _responses(demand: Demand, body: _Responses) -> None:
 
 def _items(demand: Demand, items: Iterable[_Item], field: str) -> None:
     for item in items:
-        if item.type == "item_reference" or _given(item.audio):
+        if item.type == "item_reference" or (item.audio is not UNSET and _given(item.audio)):
             demand.by_reference = demand.by_reference or field
-        for raw in (item.content, item.output):
-            if not isinstance(raw, Raw):
-                continue
-            if _starts(raw, b"["):
-                for part in _decode_parts(raw):
-                    _part(demand, part, field)
-            elif _starts(raw, b"{"):  # a computer's screenshot
-                _part(demand, msgspec.json.decode(raw, type=_Part), field)
+        if item.content is not UNSET:
+            _content(demand, item.content, field)
+        if item.output is not UNSET:
+            _content(demand, item.output, field)
+
+
+def _content(demand: Demand, raw: Raw, field: str) -> None:
+    first = memoryview(raw)[0]
+    if first == _LIST:
+        for part in _decode_parts(raw):
+            _part(demand, part, field)
+    elif first == _OBJECT:  # a computer's screenshot
+        _part(demand, msgspec.json.decode(raw, type=_Part), field)
 
 
 def _part(demand: Demand, part: _Part, field: str) -> None:
@@ -204,7 +211,7 @@ def _part(demand: Demand, part: _Part, field: str) -> None:
 
 def _completion(demand: Demand, body: _Completion) -> None:
     prompts = 1
-    if isinstance(body.prompt, Raw) and _starts(body.prompt, b"["):
+    if isinstance(body.prompt, Raw) and memoryview(body.prompt)[0] == _LIST:
         given: list[Any] = msgspec.json.decode(body.prompt)
         prompts = 1 if given and isinstance(given[0], int) else max(1, len(given))
     demand.n = max(demand.n, body.best_of or 1) * prompts
@@ -227,10 +234,6 @@ def _form(demand: Demand, body: bytes) -> None:
 
 def _given(value: Raw | UnsetType) -> bool:
     return isinstance(value, Raw) and bytes(value) not in (b"null", b"")
-
-
-def _starts(raw: Raw, mark: bytes) -> bool:
-    return bytes(raw[:1] if isinstance(raw, bytes) else memoryview(raw)[:1]) == mark
 
 
 def _field(error: Exception) -> str:

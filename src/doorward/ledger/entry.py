@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from doorward.core.caller import Caller
 from doorward.core.exchange import Exchange
@@ -36,8 +37,7 @@ NOT_BILLED = frozenset({AttemptState.PLANNED, AttemptState.CONNECTING, AttemptSt
 """Nothing was sent, or a complete answer said that it was an error."""
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(Struct, eq=False):
     """One upstream call, at most once billed."""
 
     number: int
@@ -89,8 +89,7 @@ class Tap(Protocol):
         """Count what was delivered, if the upstream did not say it; idempotent."""
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct, eq=False):
     """`id` is the call's `x-request-id`."""
 
     id: str
@@ -146,7 +145,10 @@ class Entry:
         for tap in self.taps:
             if not tap.finished:
                 return False
-        return all(attempt.is_charged or not attempt.may_be_billed for attempt in self.attempts)
+        for attempt in self.attempts:  # noqa: SIM110 - every call passes here, and a generator costs half a microsecond
+            if not attempt.is_charged and attempt.may_be_billed:
+                return False
+        return True
 
     async def metered(self) -> None:
         """Count a cut answer, charge a lost one. To be shielded by whoever settles: `ledger.ledger.unbroken`."""

@@ -133,6 +133,7 @@ class Held:
                 _log.warning("call %s cost %s USD, more than the %s USD held", entry.id, usd_text(cost), usd_text(self.nanos))
             self._budgets.settle(self._shares, cost, len(self._caps))
             self._shares = []
+            entry.cover = None  # it leads back here: a circle would wait for the collector
 
 
 def exceeded(pot: Pot, hold: Hold, refused: Refused) -> BudgetExceeded:

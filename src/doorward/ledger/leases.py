@@ -171,7 +171,8 @@ class Leasing:
             return None
         now = self._clock.monotonic()
         spent, free = lease.unbooked, lease.free
-        leaves = home or pot.is_wanted or lease is not pot.lease or now - lease.used_at >= self.times.idle
+        is_idle = not pot.waiting and now - lease.used_at >= self.times.idle
+        leaves = home or pot.is_wanted or lease is not pot.lease or is_idle
         back = free if leaves and free > 0 else 0
         is_over = free < 0
         renew = now >= lease.renew_at and (lease.granted > 0 or lease.held > 0)
@@ -219,7 +220,7 @@ class Leasing:
                 pot.old.remove(lease)
         now = self._clock.monotonic()
         rested = pot.lease is None or (pot.lease.is_empty and now - pot.lease.used_at > self.times.ttl)
-        if rested and not pot.old and now >= pot.refused_until:
+        if rested and not pot.old and not pot.waiting and now >= pot.refused_until:
             self.pots.pop((pot.subject, pot.period), None)
 
     async def look_who_asks(self) -> bool:

@@ -83,6 +83,8 @@ class Pot:
     refusal: Refused | None = None
     refused_nanos: int = 0
     refused_until: float = 0.0
+    waiting: int = 0
+    """Calls that are leasing, here and of their other budgets: what was leased for them is not idle."""
     wanted_seen: float = 0.0
     is_wanted: bool = False
 

@@ -8,6 +8,7 @@ priced; without a price the amount is unknown, never 0.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import attrgetter
@@ -192,25 +193,30 @@ def settle(
     return Settled(call, rows)
 
 
-def _with_route(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
+def _with_route(entry: Entry) -> list[tuple[str, Any]]:
     """The facts, with the router's decision where it was made: after the limits."""
-    route = entry.route
+    route, facts = entry.route, entry.facts
     if route is None:
-        return entry.facts
-    place = 1 + max((index for index, (step, _) in enumerate(entry.facts) if step == "limits"), default=-1)
-    return [*entry.facts[:place], ("route", _decided(route)), *entry.facts[place:]]
+        return facts
+    place = 0
+    for index, (step, _) in enumerate(facts, 1):
+        if step == "limits":
+            place = index
+    return [*facts[:place], ("route", _decided(route)), *facts[place:]]
 
 
-def _decided(route: Route) -> dict[str, Any]:
+@lru_cache(maxsize=1024)  # one route serves many calls
+def _decided(route: Route) -> msgspec.Raw:
+    """JSON of what the router decided."""
     accounts = {plan.account.id: plan.account.label for plan in route.plans[:MAX_PLANS] if plan.account is not None}
     decided: dict[str, Any] = {"asked": clean(route.asked), "why": clean(route.why, MAX_REASON_CHARS)}
     decided |= {"candidates": len(route.plans), "accounts": accounts}
     if route.rescue:
         decided["rescue"] = True
-    return decided
+    return msgspec.Raw(_encode(decided))
 
 
-@lru_cache(maxsize=1024)  # one route serves many calls, and most of them have nothing else to tell
+@lru_cache(maxsize=1024)  # most calls have nothing else to tell
 def _route_json(route: Route) -> str:
     return facts_json([("route", _decided(route))])
 
@@ -257,7 +263,7 @@ def _other_units(usage: Usage) -> str:
 
 
 def _span_ms(entry: Entry, then_s: float | None) -> float | None:
-    return None if then_s is None else round((then_s - entry.started_s) * 1000, 3)
+    return None if then_s is None else int((then_s - entry.started_s) * 1e6) / 1000  # whole microseconds
 
 
 _LIKE_A_KEY = re.compile(r"[sp]k[-_]|dw-|sess-|hf_|xai-|AIza|eyJ")
@@ -278,7 +284,7 @@ def tags_json(tags: tuple[str, ...]) -> str:
     return _encode([clean(tag) for tag in tags]).decode() if tags else "[]"
 
 
-def facts_json(facts: list[tuple[str, dict[str, Any]]]) -> str:
+def facts_json(facts: Sequence[tuple[str, Any]]) -> str:
     """At most 4 KiB: later steps are left out first, and their number is said."""
     if not facts:
         return "[]"

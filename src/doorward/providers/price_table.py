@@ -196,6 +196,8 @@ def at(rate: Rate, input_tokens: int) -> int:
 
 def dearest(rate: Rate, up_to_tokens: int) -> int:
     """The most that a unit can cost in any call of at most so many input tokens."""
+    if len(rate) == 1:  # most have no steps
+        return rate[0][1]
     return max(grains for start, grains in rate if start < up_to_tokens)
 
 
