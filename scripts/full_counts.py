@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {
-    "faults": ["tests/faults", "tests/laws/test_abort.py", "tests/laws/test_one_billed_call.py"],
+    "faults": ["tests/faults", "tests/laws/test_abort.py", "tests/laws/test_one_billed_call.py", "tests/adapters/test_target.py"],
     "money": ["tests/money", "tests/ledger", "tests/laws/test_money_laws.py"],
     "chaos": ["tests/chaos", "tests/money/test_kill.py", "tests/money/test_database_away.py", "tests/faults/test_storm.py"],
 }

@@ -121,6 +121,8 @@ async def test_no_path_reaches_another_host(tmp_path: Path, canary: ScriptedUpst
             host, port = home.url.removeprefix("http://").split(":")
             await asyncio.gather(*[_send(host, int(port), key, paths(seed, number // 4, canary.port)) for seed in range(2, 6)])
         assert up.calls > number // 20
+        told = f"{number:,} paths through a whole door: {up.calls:,} reached the API, {number - up.calls:,} were refused"
+        print(f"{told}, {len(canary.connections)} connections at the canary")
         assert all(request.target.startswith(("/base/", "/base?")) or request.target == "/base" for request in up.requests)
         assert all(request.header("host") == f"127.0.0.1:{up.port}" for request in up.requests)
     assert canary.connections == []

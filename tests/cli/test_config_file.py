@@ -103,7 +103,7 @@ def test_validate_says_ok_and_list_shows_names_only(file: Path, doorward: Doorwa
     doorward(*ADD, *HEADER, "-f", str(file))
     assert doorward("config", "validate", "-f", str(file)).code == 1
     assert doorward("config", "validate", "-f", str(file), "--no-variables").code == 0
-    assert doorward("config", "validate", "-f", str(file), OPENAI_API_TOKEN=CANARY).out.startswith(f"{file}: ok, 1 adapters")
+    assert doorward("config", "validate", "-f", str(file), OPENAI_API_TOKEN=CANARY).out.startswith(f"{file}: ok, 1 adapter, ")
     listed = doorward("config", "list", "--json", DOORWARD_CONFIG=str(file), OPENAI_API_TOKEN=CANARY).json["data"]
     headers, variables = ["Authorization"], {"OPENAI_API_TOKEN": True}
     assert listed == [
@@ -131,3 +131,10 @@ def test_doctor_tells_of_a_bad_file(file: Path, doorward: Doorward) -> None:
     (adapters,) = [check for check in checks if check["what"] == "adapters"]
     assert adapters["state"] == "failed"
     assert "OPENAI_API_TOKEN is not set" in adapters["says"]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no endless file here")
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path: Path, doorward: Doorward) -> None:
+    endless = doorward("config", "validate", "-f", "/dev/zero")
+    assert (endless.code, endless.out) == (1, "/dev/zero:1: the file is larger than 16 MiB\n")
+    doorward("config", "validate", "-f", str(tmp_path)).fails(2, "is a directory")

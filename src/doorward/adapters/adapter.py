@@ -10,10 +10,11 @@ from doorward.core.exchange import Header
 from doorward.core.secret import Secret
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-METHODS = frozenset(
-    "GET HEAD OPTIONS POST PUT PATCH DELETE QUERY PROPFIND PROPPATCH REPORT SEARCH MKCOL MKCALENDAR COPY MOVE LOCK UNLOCK ACL "
-    "BIND REBIND UNBIND LINK UNLINK MERGE CHECKOUT MKACTIVITY PURGE NOTIFY SUBSCRIBE UNSUBSCRIBE".split()
-)
+METHODS = frozenset({
+    "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "QUERY", "PROPFIND", "PROPPATCH", "REPORT", "SEARCH", "MKCOL",
+    "MKCALENDAR", "COPY", "MOVE", "LOCK", "UNLOCK", "ACL", "BIND", "REBIND", "UNBIND", "LINK", "UNLINK", "MERGE", "CHECKOUT",
+    "MKACTIVITY", "PURGE", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE",
+})  # fmt: skip
 """Every one that the HTTP parser knows, but CONNECT, which is no request to an API, and TRACE, whose answer is our headers."""
 
 

@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from doorward.adapters import quick
@@ -66,6 +67,12 @@ class Document:
         """Somebody else's for sure."""
         kind = self.kind()
         return kind is not None and kind not in OUR_KINDS
+
+
+def raw_of(path: Path) -> bytes:
+    """A file's bytes, one more than `decode` takes at most. Raises `OSError`."""
+    with path.open("rb") as file:
+        return file.read(MAX_FILE_BYTES + 1)
 
 
 def decode(raw: bytes) -> str:

@@ -103,7 +103,7 @@ class Adapters:
         digest = hashlib.sha256()
         for file in self._files:
             try:
-                raw = file.read_bytes()
+                raw = documents.raw_of(file)
             except OSError:
                 raw = None
             digest.update(b"-" if raw is None else b"%d:" % len(raw) + raw)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from doorward.adapters.documents import raw_of
 from doorward.adapters.manifest import read as read_manifest
 from doorward.cli.house import House, opened
 from doorward.core.caller import OPERATOR
@@ -43,9 +44,7 @@ def _config_file(settings: Settings) -> Iterator[Finding]:
         if file is None:
             continue
         found = (
-            read_manifest(file.read_bytes(), environment(), allow_private=settings.allow_private_upstreams)
-            if file.is_file()
-            else None
+            read_manifest(raw_of(file), environment(), allow_private=settings.allow_private_upstreams) if file.is_file() else None
         )
         fix = f"doorward config validate -f {file}"
         if found is None:

@@ -15,10 +15,11 @@ def read(**flags: Any) -> Settings:
     if settings.config is None:
         return settings
     from doorward.adapters import manifest  # only where there is a file
+    from doorward.adapters.documents import raw_of
     from doorward.adapters.written import settings_in
 
     try:
-        raw = settings.config.read_bytes()
+        raw = raw_of(settings.config)
     except OSError as error:
         raise Failure(
             f"{settings.config} cannot be read",

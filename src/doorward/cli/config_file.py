@@ -139,8 +139,13 @@ def validate(
     if problems:
         listed = "\n".join(f"{path}:{problem.line}: {problem.says}" for problem in problems)
         return Outcome(data, listed, f"{len(problems)} problem{'s' * (len(problems) > 1)}.", FAILED)
-    kept = f", {found.foreign} documents of other kinds left alone" if found.foreign else ""
-    return Outcome(data, f"{path}: ok, {len(found.adapters)} adapters, {len(found.settings)} settings{kept}", exit_code=DONE)
+    kept = f", {_number(found.foreign, 'document')} of other kinds left alone" if found.foreign else ""
+    counted = f"{_number(len(found.adapters), 'adapter')}, {_number(len(found.settings), 'setting')}"
+    return Outcome(data, f"{path}: ok, {counted}{kept}", exit_code=DONE)
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def _path(file: Path | None) -> Path:
@@ -152,7 +157,9 @@ def _path(file: Path | None) -> Path:
 
 def _raw(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return documents.raw_of(path)
+    except IsADirectoryError:
+        raise Failure(f"{path} is a directory", "A file is needed.", "-f FILE", "no_file", WRONG_USE) from None
     except FileNotFoundError:
         fix = f"doorward config add-http-adapter -f {path} makes it"
         raise Failure(f"{path} is not there", "No such file.", fix, "no_file", WRONG_USE) from None
