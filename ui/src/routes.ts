@@ -41,7 +41,8 @@ const chat = createRoute({
 const conversation = createRoute({
   getParentRoute: () => talk,
   path: "/c/$id",
-  validateSearch: (search: Record<string, unknown>): { first?: boolean } => (search.first ? { first: true } : {}),
+  // `m`: the message that a search has found
+  validateSearch: (search: Record<string, unknown>): { first?: boolean; m?: string } => ({ ...(search.first ? { first: true } : {}), ...(text(search.m) && { m: text(search.m)! }) }),
 });
 
 const settings = createRoute({

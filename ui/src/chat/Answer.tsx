@@ -1,48 +1,62 @@
 import { Link } from "@tanstack/react-router";
 import { ChevronLeft, ChevronRight, ListTree, RotateCcw } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, Suspense, lazy } from "react";
 import { Markdown } from "@/markdown/Markdown";
 import { IconButton } from "@/parts/Button";
 import { CopyButton } from "@/parts/CopyButton";
 import { money } from "@/parts/money";
 import { Tag } from "@/parts/Tag";
 import { duration } from "@/parts/times";
-import type { Call } from "./calls";
-import type { Said } from "./chat";
+import { type Call, sumOf } from "./calls";
 import { useChat, useText, useView } from "./context";
 import { ErrorBubble } from "./ErrorBubble";
+import { MessageMenu } from "./MessageMenu";
+import { type Said, callIds, waitsFor } from "./said";
 
-/** What the model answered, and what that cost. */
-export function Answer({ said }: { said: Said }): ReactNode {
+const ToolSteps = lazy(async () => ({ default: (await import("./ToolSteps")).ToolSteps }));
+
+/** What the model answered, what it did with tools, and what that cost. */
+export function Answer({ said, question }: { said: Said; question: Said | undefined }): ReactNode {
   const text = useText(said);
   const view = useView();
   const chat = useChat();
-  const at = view.said.findIndex((one) => one.key === said.key);
-  const question = view.said[at - 1];
-  const call = said.callId ? view.calls.get(said.callId) : undefined;
+  const call = sumOf(view.calls, callIds(said));
   const growing = said.state === "waiting" || said.state === "streaming";
   const retry = (): void => {
     if (question) void chat.askInstead(question, { text: question.text, images: question.images });
   };
   const simulated = call ? call.provider_id === "simulator" : (said.model ?? "").startsWith("sim-");
+  const canRetry = question !== undefined && said.state !== "failed";
+  const limit = said.steps.at(-1)?.kind === "limit" ? said.steps.at(-1)?.details.limit : undefined;
   return (
     <article aria-labelledby={`${said.key}-who`} aria-busy={growing} data-state={said.state} className="flex flex-col gap-2">
       <h2 id={`${said.key}-who`} className="flex items-center gap-2 text-note font-medium text-ink-3">
         {call?.model_served ?? said.model ?? view.model ?? "Answer"}
         {simulated && <Tag>simulated</Tag>}
       </h2>
+      {said.steps.length > 0 && (
+        <Suspense>
+          <ToolSteps said={said} isGrowing={growing} />
+        </Suspense>
+      )}
       {text ? <Markdown text={text} isWhole={!growing} /> : growing && <Waiting />}
+      {limit !== undefined && <p className="text-console text-ink-2">Stopped: the answer reached its limit of {limit}.</p>}
       {said.state === "stopped" && <p className="text-console text-ink-2">{stopped(call)}</p>}
       {(said.state === "failed" || said.state === "cut") && <ErrorBubble said={said} question={question} call={call} retry={retry} />}
       {/* its height is there from the start, so that nothing moves when the figures come */}
-      <footer className="figures flex min-h-8 flex-wrap items-center gap-x-1 text-note text-ink-2 max-wide:min-h-11">
+      <footer className="figures flex min-h-8 flex-wrap items-center gap-x-1 text-note text-ink-2 max-wide:min-h-11 max-wide:flex-nowrap">
         {!growing && (
           <>
-            {text && <CopyButton text={text} label="Copy answer" />}
-            {question && said.state !== "failed" && (
-              <IconButton label="Retry" disabled={view.isRunning} onClick={retry} className="size-7!">
-                <RotateCcw size={14} strokeWidth={1.75} />
-              </IconButton>
+            <span className="flex items-center gap-x-1 max-wide:hidden">
+              {text && <CopyButton text={text} label="Copy answer" />}
+              {canRetry && (
+                <IconButton label="Retry" disabled={view.isRunning} onClick={retry} className="size-7!">
+                  <RotateCcw size={14} strokeWidth={1.75} />
+                </IconButton>
+              )}
+            </span>
+            {(text || canRetry) && waitsFor(said).length === 0 && (
+              <MessageMenu label="Actions for this answer" copies={text} acts={canRetry ? [["Retry", retry]] : []} disabled={view.isRunning} />
             )}
             {question && <Siblings question={question} />}
             {call && <Cost call={call} />}
@@ -99,14 +113,14 @@ function Siblings({ question }: { question: Said }): ReactNode {
     if (id) void chat.show(id);
   };
   return (
-    <span className="flex items-center" role="group" aria-label="Versions">
-      <IconButton label="Version before" disabled={isRunning || at === 0} onClick={() => go(at - 1)} className="size-7!">
+    <span className="flex shrink-0 items-center" role="group" aria-label="Versions">
+      <IconButton label="Version before" disabled={isRunning || at === 0} onClick={() => go(at - 1)} className="size-7! max-wide:h-11!">
         <ChevronLeft size={14} strokeWidth={1.75} />
       </IconButton>
       <span>
         {at + 1}/{question.siblings.length}
       </span>
-      <IconButton label="Version after" disabled={isRunning || at === question.siblings.length - 1} onClick={() => go(at + 1)} className="size-7!">
+      <IconButton label="Version after" disabled={isRunning || at === question.siblings.length - 1} onClick={() => go(at + 1)} className="size-7! max-wide:h-11!">
         <ChevronRight size={14} strokeWidth={1.75} />
       </IconButton>
     </span>

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { ArrowUp, FileText, Paperclip, Square, X } from "lucide-react";
-import { type ClipboardEvent, type KeyboardEvent, type ReactNode, type Ref, useCallback, useEffect, useImperativeHandle, useRef, useState } from "react";
+import { type ClipboardEvent, type KeyboardEvent, type ReactNode, type Ref, Suspense, lazy, useCallback, useEffect, useImperativeHandle, useRef, useState } from "react";
 import { api, data } from "@/api/client";
 import { sentenceOf } from "@/api/errors";
 import { useSession } from "@/api/session";
@@ -15,6 +15,8 @@ import { editing } from "./editing";
 import { isTouch, sends } from "./keys";
 import { looksLikeKey } from "./keylike";
 import { used } from "./models";
+
+const Tools = lazy(async () => ({ default: (await import("./Tools")).Tools }));
 
 export interface ComposerHandle {
   fill: (text: string, focusSend?: boolean) => void;
@@ -37,6 +39,12 @@ export function Composer({ model, ref }: { model: string; ref?: Ref<ComposerHand
   const [settled, setSettled] = useState("");
   const storing = useRef<ReturnType<typeof setTimeout>>(undefined);
   const navigate = useNavigate();
+  // what the operator offers beside models is asked for when everything else is there
+  const [isSettled, setIsSettled] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setIsSettled(true), 600);
+    return () => clearTimeout(timer);
+  }, []);
 
   const fit = useCallback((): void => {
     const area = field.current;
@@ -215,6 +223,7 @@ export function Composer({ model, ref }: { model: string; ref?: Ref<ComposerHand
               }}
             />
           </label>
+          <Suspense>{isSettled && <Tools />}</Suspense>
           <span className="ml-auto" />
           {!isEmpty && !isRunning && <Estimate text={settled} model={model} />}
           {isRunning ? (

@@ -2,26 +2,29 @@ import { useNavigate } from "@tanstack/react-router";
 import { CircleAlert } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { ApiError } from "@/api/errors";
+import { isAdmin, useSession } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { CopyButton } from "@/parts/CopyButton";
 import { cost } from "./Answer";
 import { bubbleOf } from "./bubbles";
 import type { Call } from "./calls";
-import type { Said } from "./chat";
 import { editing } from "./editing";
 import { pickerOpen } from "./ModelPicker";
+import type { Said } from "./said";
 
 /** Where the answer would be: what happened and one button. The question stays. */
 export function ErrorBubble({ said, question, call, retry }: { said: Said; question: Said | undefined; call: Call | undefined; retry: () => void }): ReactNode {
   const navigate = useNavigate();
-  const bubble = bubbleOf(said.error);
+  const bubble = bubbleOf(said.error, isAdmin(useSession().data));
   const waitS = useCountdown(bubble.waitS, said.at);
   const requestId = said.callId ?? (said.error instanceof ApiError ? said.error.requestId : null);
   const act = (): void => {
     if (bubble.way === "settings" || bubble.way === "replace") void navigate({ to: "/settings/openai" });
+    else if (bubble.way === "accounts") void navigate({ to: "/admin/accounts" as string });
     else if (bubble.way === "usage") void navigate({ to: "/usage" as string });
     else if (bubble.way === "why" && requestId) void navigate({ to: `/calls/${requestId}` as string });
-    else if (bubble.way === "model") pickerOpen.set(true);
+    else if (bubble.way === "model") pickerOpen.set("all");
+    else if (bubble.way === "larger") pickerOpen.set("largest");
     else if (bubble.way === "edit" && question) editing.set(question.key);
     else retry();
   };

@@ -74,6 +74,8 @@ function Row({ row }: { row: Listed }): ReactNode {
       <Link
         to="/c/$id"
         params={{ id: row.id }}
+        search={row.messageId ? { m: row.messageId } : {}}
+        activeOptions={{ includeSearch: false }}
         className="flex min-h-8 flex-col justify-center rounded-control py-1 pr-8 pl-2 text-console text-ink-2 no-underline hover:bg-sunk hover:text-ink max-wide:min-h-11 max-wide:pr-12"
         activeProps={{ className: "bg-accent-tint text-ink! font-medium" }}
       >

@@ -6,10 +6,10 @@ import { classes } from "@/parts/classes";
 import { Dialog } from "@/parts/Dialog";
 import { CONTROL } from "@/parts/Field";
 import { Panel } from "@/parts/Panel";
-import { type Model, grouped, useModels } from "./models";
+import { type Model, contextWord, grouped, largest, useModels } from "./models";
 
-/** Error bubbles open it, too. */
-export const pickerOpen = signal(false);
+/** Error bubbles open it, too: `largest` sorts by how much a model reads. */
+export const pickerOpen = signal<false | "all" | "largest">(false);
 
 export function ModelPicker({ model, choose }: { model: string; choose: (model: string) => void }): ReactNode {
   const open = useSyncExternalStore(pickerOpen.watch, pickerOpen.get);
@@ -19,23 +19,23 @@ export function ModelPicker({ model, choose }: { model: string; choose: (model: 
   };
   return (
     <>
-      <Button kind="quiet" small onClick={() => pickerOpen.set(true)} aria-label={`Model: ${model}`} className="min-w-0 shrink">
+      <Button kind="quiet" small onClick={() => pickerOpen.set("all")} aria-label={`Model: ${model}`} className="min-w-0 shrink">
         <span className="truncate">{model}</span>
         <ChevronDown size={14} strokeWidth={1.75} aria-hidden />
       </Button>
-      <Dialog open={open} onClose={() => pickerOpen.set(false)} title="Model">
-        {open && <Choices model={model} pick={pick} />}
+      <Dialog open={open !== false} onClose={() => pickerOpen.set(false)} title={open === "largest" ? "Model, by how much it reads" : "Model"}>
+        {open !== false && <Choices model={model} pick={pick} sort={open === "largest" ? largest : grouped} />}
       </Dialog>
     </>
   );
 }
 
-function Choices({ model, pick }: { model: string; pick: (id: string) => void }): ReactNode {
+function Choices({ model, pick, sort }: { model: string; pick: (id: string) => void; sort: typeof grouped }): ReactNode {
   const models = useModels();
   const [words, setWords] = useState("");
   const [at, setAt] = useState(0);
   const listId = useId();
-  const rows = grouped(models.data ?? [], words).flatMap(([, group]) => group);
+  const rows = sort(models.data ?? [], words).flatMap(([, group]) => group);
   const active = Math.min(at, rows.length - 1);
   const pressed = (event: KeyboardEvent): void => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -70,7 +70,7 @@ function Choices({ model, pick }: { model: string; pick: (id: string) => void })
           let number = -1;
           return (
             <div id={listId} role="listbox" aria-label="Models" className="max-h-[50dvh] overflow-y-auto">
-              {grouped(found, words).map(([name, group]) => (
+              {sort(found, words).map(([name, group]) => (
                 <div key={name} role="group" aria-label={name}>
                   <p className="px-3 pt-2 text-note text-ink-3">{name}</p>
                   {group.map((row) => {
@@ -85,7 +85,8 @@ function Choices({ model, pick }: { model: string; pick: (id: string) => void })
                         onPointerMove={() => setAt(index)}
                         className={classes("flex min-h-9 cursor-pointer items-center rounded-control px-3 max-wide:min-h-11", index === active && "bg-accent-tint", row.id === model && "font-semibold")}
                       >
-                        {row.id}
+                        <span className="min-w-0 truncate">{row.id}</span>
+                        {(sort === largest || row.context_tokens !== null) && <span aria-hidden={sort !== largest} className="figures ml-auto shrink-0 pl-3 text-note font-normal text-ink-3">{contextWord(row.context_tokens)}</span>}
                       </div>
                     );
                   })}

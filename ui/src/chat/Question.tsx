@@ -3,7 +3,8 @@ import { type FormEvent, type KeyboardEvent, type ReactNode, useRef, useState } 
 import { Button, IconButton } from "@/parts/Button";
 import { CopyButton } from "@/parts/CopyButton";
 import { CONTROL } from "@/parts/Field";
-import type { Said } from "./chat";
+import { MessageMenu } from "./MessageMenu";
+import type { Said } from "./said";
 import { useChat, useView } from "./context";
 import { editing, useEditing } from "./editing";
 import { sends } from "./keys";
@@ -36,7 +37,8 @@ export function Question({ said }: { said: Said }): ReactNode {
             </div>
           )}
           <Bubble text={said.text} />
-          <div className="flex items-center gap-1 text-ink-2">
+          <MessageMenu label="Actions for this question" copies={said.text} acts={[["Edit", () => editing.set(said.key)]]} disabled={isRunning} />
+          <div className="flex items-center gap-1 text-ink-2 max-wide:hidden">
             <CopyButton text={said.text} label="Copy question" />
             <IconButton label="Edit" disabled={isRunning} onClick={() => editing.set(said.key)} className="size-7!">
               <Pencil size={14} strokeWidth={1.75} />

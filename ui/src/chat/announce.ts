@@ -2,7 +2,7 @@
 
 import { look } from "@/api/look";
 import { say } from "@/parts/StatusRegion";
-import type { State } from "./chat";
+import type { State } from "./said";
 
 let heard = 0;
 

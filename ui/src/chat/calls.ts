@@ -25,3 +25,19 @@ export async function callsBetween(fromS: number, toS: number): Promise<Call[]> 
   const query = { tag: "app:chat", mine: true, from_s: Math.max(0, fromS - 600), to_s: toS + 60, limit: 200 };
   return (await data(api.GET("/api/v1/calls", { params: { query } })))!.data;
 }
+
+/** What an answer cost that took more than one call: sums, under the id of the last. `undefined`: none is known yet. */
+export function sumOf(calls: ReadonlyMap<string, Call>, ids: string[]): Call | undefined {
+  const found = ids.flatMap((id) => calls.get(id) ?? []);
+  const last = found.at(-1);
+  if (found.length < 2 || !last) return last;
+  const sum = (value: (call: Call) => number): number => found.reduce((total, call) => total + value(call), 0);
+  return {
+    ...last,
+    input_tokens: sum((call) => call.input_tokens),
+    output_tokens: sum((call) => call.output_tokens),
+    cost_nanos: found.some((call) => call.cost_nanos === null) ? null : sum((call) => call.cost_nanos ?? 0),
+    duration_ms: sum((call) => call.duration_ms ?? 0),
+    source: found.every((call) => call.source === "upstream") ? "upstream" : last.source === "upstream" ? found[0]!.source : last.source,
+  };
+}

@@ -1,5 +1,6 @@
 import { createContext, useContext, useSyncExternalStore } from "react";
-import type { Chat, Said, View } from "./chat";
+import type { Chat, View } from "./chat";
+import type { Said } from "./said";
 
 export const ChatContext = createContext<Chat | null>(null);
 

@@ -19,6 +19,33 @@ export interface Listed {
   title: string;
   at: number;
   excerpt?: string;
+  /** The message that was found. */
+  messageId?: string;
+}
+
+export interface ToolCall {
+  tool_call_id: string;
+  name: string;
+  /** JSON, as the model wrote it. */
+  arguments: string;
+}
+
+/** What an answer did: asked the model, ran a tool, met a limit, or came to wait for a person. */
+export interface Step {
+  kind: string;
+  details: {
+    text?: string | null;
+    tool_calls?: ToolCall[];
+    call_id?: string;
+    tool_call_id?: string;
+    name?: string;
+    result?: string;
+    failed?: boolean;
+    took_ms?: number;
+    waits_for?: ToolCall[];
+    decisions?: Record<string, boolean>;
+    limit?: string;
+  };
 }
 
 export interface StoredMessage {
@@ -26,7 +53,8 @@ export interface StoredMessage {
   parent_id: string | null;
   role: string;
   text: string;
-  parts: { type: string; image_url?: { url: string } }[] | null;
+  /** Of a question: its text and images; of an answer: its steps, each with its kind as `type`. */
+  parts: ({ type: string; image_url?: { url: string } } & Step["details"])[] | null;
   model: string | null;
   stopped: boolean;
   call_id: string | null;
@@ -42,6 +70,7 @@ export interface ConversationRead extends Conversation {
 interface Found {
   conversation_id: string;
   title: string;
+  message_id: string;
   excerpt: string;
   created_at: number;
 }
@@ -61,7 +90,7 @@ export function conversationsQuery(words: string) {
     queryFn: async ({ pageParam }): Promise<{ data: Listed[]; has_more: boolean }> => {
       if (words) {
         const { data } = await call<{ data: Found[] }>(`/apps/conversations/search?${new URLSearchParams({ q: words, limit: "50" })}`);
-        const first = new Map(data.map((row): [string, Listed] => [row.conversation_id, { id: row.conversation_id, title: row.title, at: row.created_at, excerpt: row.excerpt }]).reverse());
+        const first = new Map(data.map((row): [string, Listed] => [row.conversation_id, { id: row.conversation_id, title: row.title, at: row.created_at, excerpt: row.excerpt, messageId: row.message_id }]).reverse());
         return { data: [...first.values()].reverse(), has_more: false };
       }
       const query = new URLSearchParams({ limit: String(PAGE), ...(pageParam && { before: pageParam }) });
@@ -80,15 +109,16 @@ export function readConversation(id: string, before?: string, limit: number = PA
   return call<ConversationRead>(`/apps/conversations/${encodeURIComponent(id)}?${query}`);
 }
 
-/** Every message of every branch: parents tell which belongs to which. */
-export async function everyMessage(id: string): Promise<StoredMessage[]> {
-  return (await call<{ messages: StoredMessage[] }>(exportPath(id, "json"))).messages;
+/** A message and all that follows it. Throws 404 for one that is not on the branch that is shown. */
+export function readSince(id: string, messageId: string): Promise<ConversationRead> {
+  return call<ConversationRead>(`/apps/conversations/${encodeURIComponent(id)}?${new URLSearchParams({ since: messageId })}`);
 }
 
 export function exportPath(id: string, format: "json" | "markdown"): string {
   return `/apps/conversations/${encodeURIComponent(id)}/export?format=${format}`;
 }
 
+/** `leaf_id`: show the branch through this message, as far as it was written last. */
 export async function change(id: string, changes: { title?: string; model?: string; leaf_id?: string }): Promise<Conversation> {
   const changed = await call<Conversation>(`/apps/conversations/${encodeURIComponent(id)}`, { method: "PATCH", body: JSON.stringify(changes) });
   if (changes.title !== undefined) await listChanged();
@@ -113,4 +143,17 @@ export interface Prompt {
 
 export async function prompts(): Promise<Prompt[]> {
   return (await call<{ data: Prompt[] }>("/apps/prompts")).data;
+}
+
+export interface Tool {
+  name: string;
+  description: string;
+  /** A person is asked before each call. */
+  approve: boolean;
+  /** Doorward's own, which is always there. */
+  built_in: boolean;
+}
+
+export async function tools(): Promise<Tool[]> {
+  return (await call<{ data: Tool[] }>("/apps/agent/tools")).data;
 }

@@ -1,6 +1,7 @@
 /** The frames of `/apps/chat/stream`, out of its bytes. */
 
 import { ApiError } from "@/api/errors";
+import type { Step } from "./conversations";
 
 export interface Asked {
   message: string;
@@ -11,6 +12,8 @@ export interface Asked {
   model?: string;
   prompt?: string;
   variables?: Record<string, string>;
+  /** Tools that the answer may use. */
+  tools?: string[];
 }
 
 /** The stream broke: without an error of the server's, or with one in its last frame. */
@@ -22,11 +25,12 @@ export class CutOff extends Error {
 
 interface Frame {
   delta?: unknown;
+  step?: Step;
   error?: { message?: unknown; code?: unknown };
 }
 
-/** Yields pieces of text until `[DONE]`. Throws `CutOff` for an error frame, or when the bytes end without it. */
-export async function* deltasOf(body: ReadableStream<Uint8Array>, requestId: string | null): AsyncGenerator<string> {
+/** Yields pieces of text, and the steps of an answer with tools, until `[DONE]`. Throws `CutOff` for an error frame, or when the bytes end without it. */
+export async function* piecesOf(body: ReadableStream<Uint8Array>, requestId: string | null): AsyncGenerator<string | Step> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let rest = "";
@@ -44,9 +48,10 @@ export async function* deltasOf(body: ReadableStream<Uint8Array>, requestId: str
         const text = dataOf(frame);
         if (text === null) continue;
         if (text === "[DONE]") return;
-        const { delta, error } = JSON.parse(text) as Frame;
+        const { delta, step, error } = JSON.parse(text) as Frame;
         if (error) throw new CutOff(new ApiError(502, typeof error.code === "string" ? error.code : "", String(error.message ?? ""), requestId));
         if (typeof delta === "string") yield delta;
+        else if (step) yield step;
       }
     }
   } finally {

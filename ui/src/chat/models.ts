@@ -6,6 +6,8 @@ import { api, data } from "@/api/client";
 export interface Model {
   id: string;
   provider: string;
+  /** Tokens that it reads and writes together; `null`: not known. */
+  context_tokens: number | null;
 }
 
 export const SIMULATED = "sim-gpt-4o-mini";
@@ -55,4 +57,17 @@ export function grouped(models: Model[], words: string): [string, Model[]][] {
     groups.set(model.provider, [...(groups.get(model.provider) ?? []), model]);
   }
   return [...groups];
+}
+
+/** Those that read the most first, of the same words; what is not known comes last. */
+export function largest(models: Model[], words: string): [string, Model[]][] {
+  const found = grouped(models, words).flatMap(([, group]) => group);
+  const sorted = found.toSorted((a, b) => (b.context_tokens ?? -1) - (a.context_tokens ?? -1));
+  return sorted.length > 0 ? [["Largest first", sorted]] : [];
+}
+
+/** `128k`, `1M` tokens. */
+export function contextWord(tokens: number | null): string {
+  if (tokens === null) return "size unknown";
+  return tokens >= 1_000_000 ? `${(tokens / 1_000_000).toFixed(1).replace(/\.0$/, "")}M tokens` : `${Math.round(tokens / 1000)}k tokens`;
 }

@@ -22,17 +22,30 @@ let fresh = new Conversation(null);
 /** `/` and `/c/<id>` are one page: a new conversation gets its id while its first answer streams. */
 export function Chat(): ReactNode {
   const { id } = useParams({ strict: false });
-  const { first } = useSearch({ strict: false }) as { first?: boolean };
+  const { first, m: found } = useSearch({ strict: false }) as { first?: boolean; m?: string };
   const navigate = useNavigate();
   const chat = chatOf(id ?? null);
   useEffect(() => {
     chat.onNamed = (named) => {
+      if (named === null) {
+        // nothing of it was stored: it is a new chat again, with its question on the page
+        for (const [key, one] of open) if (one === chat) open.delete(key);
+        fresh = chat;
+        if (currentId() !== null) void navigate({ to: "/", search: currentFirst(), replace: true });
+        return;
+      }
       open.set(named, chat);
       if (fresh === chat) fresh = new Conversation(null);
       if (currentId() === null) void navigate({ to: "/c/$id", params: { id: named }, search: currentFirst(), replace: true });
     };
-    void chat.load();
   }, [chat, navigate]);
+  useEffect(() => {
+    if (found) void chat.find(found);
+    else {
+      chat.forget();
+      void chat.load();
+    }
+  }, [chat, found]);
   return (
     <ChatContext value={chat}>
       <Room key={chat.key} chat={chat} isFirst={first ?? false} />

@@ -16,6 +16,7 @@ from doorward.edge.control_plane.fields import Answer
 from doorward.edge.control_plane.handed import Shell
 from doorward.edge.control_plane.parts import Parts
 from doorward.identity.custody import ONE_KEY, OWN_KEYS, POLICIES, SLOT_PROVIDER, user_owner
+from doorward.providers.model_facts import ModelFacts
 
 routes = router("pages")
 
@@ -28,6 +29,7 @@ class ShellOut(Answer):
 class UsableModel(Answer):
     id: str
     provider: str
+    context_tokens: int | None = Field(description="What it reads and writes together; null: not known.")
 
 
 class UsableModels(Answer):
@@ -60,7 +62,10 @@ async def which_doorward(parts: HasParts, shell: HasShell) -> ShellOut:
 @declared(auth="either", scope="call")
 async def usable_models(shell: HasShell, caller: Calling) -> UsableModels:
     """The models that the caller can use, with the provider that each would reach. `/v1/models` is the same for programs."""
-    return UsableModels(data=[UsableModel(id=model, provider=provider) for model, provider in await shell.models(caller)])
+    facts = ModelFacts.load()
+    usable = await shell.models(caller)
+    listed = [UsableModel(id=model, provider=provider, context_tokens=facts.of(model).window) for model, provider in usable]
+    return UsableModels(data=listed)
 
 
 @routes.post("/api/v1/me/openai-key/test")
