@@ -164,7 +164,11 @@ async def test_what_if_says_where_and_why_and_calls_nobody(desk: Plane, up: Scri
     up.script = error_answer(429, "rate_limit_exceeded", headers={"retry-after": "9"})
     await chat(desk, "big-1")
     found = await desk.ask("POST", "/routes/what-if", {"endpoint": "/v1/chat/completions", "body": {"model": "big-1"}})
-    assert any(not plan["is_usable"] and plan["wait_s"] > 0 for plan in found["plans"])
+    assert any(not plan["is_usable"] and plan["wait_s"] > 0 and not plan["is_refused"] for plan in found["plans"])
+    up.script = error_answer(401, "invalid_api_key")
+    await chat(desk, "big-2")
+    found = await desk.ask("POST", "/routes/what-if", {"model": "big-2"})
+    assert any(plan["is_refused"] and not plan["is_usable"] for plan in found["plans"])
     await desk.refused("POST", "/routes/what-if", 404, {"model": "nobody-has-this"})
     await desk.refused("POST", "/routes/what-if", 404, {"endpoint": "/v1/nothing", "body": {}})
 

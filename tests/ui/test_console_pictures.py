@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
-from tests.ui.book import fill
+from tests.ui.book import Book, fill
 from tests.ui.stage import DESK, PHONE, Stage, stage
 
 from doorward.providers.route import Plan
+from doorward.store.periods import name_at
+from doorward.store.tables.budgets import budget_periods
 
 pytestmark = pytest.mark.chromium
 
@@ -35,9 +37,11 @@ PAGES = {
     "accounts": "/admin/accounts",
     "account": "/admin/accounts?open={account}",
     "routes": "/admin/routes?model=gpt-4o",
+    "routes-as-a-key": "/admin/routes?model=o3&key_id={key}",
     "keys": "/admin/keys",
     "key": "/admin/keys?open={key}",
     "users": "/admin/users",
+    "user": "/admin/users?open={user}",
     "budgets": "/admin/budgets",
     "adapters": "/admin/adapters",
     "prices": "/admin/prices?model=gpt-4o",
@@ -53,12 +57,13 @@ async def test_every_page_is_fit_to_be_seen(tmp_path: Path, monkeypatch: pytest.
     async with stage(tmp_path, custody="admin", adapters=file) as s:
         book = await fill(s.door, calls=900, days=20)
         await s.sign_in()
-        await _lived_in(s)
+        await _lived_in(s, book)
         places = {
             "rescued": book.rescued,
             "refused": book.refused,
             "account": book.accounts["main-1"],
             "key": book.keys["mobile app"],
+            "user": book.users["ben@example.com"],
         }
         for name, place in list(PAGES.items())[half::2]:
             await s.page.goto(s.url + place.format(**places))
@@ -72,8 +77,9 @@ async def test_every_page_is_fit_to_be_seen(tmp_path: Path, monkeypatch: pytest.
             await _fits(s, name)
 
 
-async def _lived_in(s: Stage) -> None:
-    """Limits that an upstream told, an account that rests, a route, two budgets, an own price."""
+async def _lived_in(s: Stage, book: Book) -> None:
+    """Limits that an upstream told, an account that rests, one that is refused, a route, budgets in use, an own price."""
+    await _spent(s, book)
     catalog, health = s.door.app.ground.catalogue.now(), s.door.app.traffic.health
     accounts = {account.label: account for account in catalog.accounts.values()}
     told = {
@@ -87,9 +93,15 @@ async def _lived_in(s: Stage) -> None:
     headers = [(f"x-ratelimit-{name}".encode(), value.encode()) for name, value in told.items()]
     health.saw_answer(Plan(catalog.providers["openai"], accounts["main-2"], "gpt-4o"), 200, headers, 0.4)
     health.rest(Plan(catalog.providers["openai"], accounts["reserve"], "gpt-4o"), 141)
+    health.quarantine(await s.door.account("openai", label="old key"))
     puts: list[tuple[str, object]] = [
         ("budgets/all", {"cap_usd": "400", "period": "month"}),
         ("budgets/user:ben@example.com", {"cap_usd": "10", "period": "month"}),
+        ("budgets/user:cleo@example.com", {"cap_usd": "25", "period": "day"}),
+        (f"budgets/key:{book.keys['mobile app']}", {"cap_usd": "60", "period": "month"}),
+        (f"budgets/key:{book.keys['staging']}", {"cap_usd": "5", "period": "ever"}),
+        ("limits/user:ben@example.com", {"rpm": 100, "rpd": 5000, "concurrency": 4}),
+        (f"limits/account:{book.accounts['main-1']}", {"tpm": 30_000}),
         ("routes/gpt-4o", {"fallbacks": ["gpt-4o-mini"], "first_event_timeout_s": 20}),
         ("aliases/fast", {"model": "gpt-4o-mini"}),
         ("prices", {"price_list": "openai", "model": "gpt-4o-mini", "unit": "input_mtok", "usd": "0.2"}),
@@ -100,6 +112,24 @@ async def _lived_in(s: Stage) -> None:
     }"""
     for path, body in puts:
         assert await s.page.evaluate(put, [path, body]) == 200, path
+
+
+async def _spent(s: Stage, book: Book) -> None:
+    """Budgets' sums as settled calls would leave them: within, nearly used, used up, with something held."""
+    now_s = s.door.app.clock.wall()
+    used = {
+        ("all", "month"): (212.4, 1.2),
+        (f"user:{book.users['ben@example.com']}", "month"): (8.1, 0.35),
+        (f"user:{book.users['cleo@example.com']}", "day"): (3.0, 0.0),
+        (f"key:{book.keys['mobile app']}", "month"): (31.07, 4.5),
+        (f"key:{book.keys['staging']}", "ever"): (5.002, 0.0),
+    }
+    rows = [
+        {"subject": subject, "period": name_at(period, now_s), "spent_nanos": int(spent * 1e9), "leased_nanos": int(held * 1e9)}
+        for (subject, period), (spent, held) in used.items()
+    ]
+    async with s.door.app.ground.store.writing() as connection:
+        await connection.execute(budget_periods.insert(), rows)
 
 
 async def _fits(s: Stage, name: str) -> None:

@@ -47,12 +47,12 @@ export function AllKeys(): ReactNode {
       cell: (row) => (
         <span className="block min-w-32 py-1">
           <span className="block max-w-56 truncate font-medium">{row.label}</span>
-          <code className="block text-note text-ink-2 max-wide:hidden">dw-{row.id}</code>
+          <code className="block text-note whitespace-nowrap text-ink-2 max-wide:hidden">dw-{row.id}</code>
         </span>
       ),
     },
     { name: "Owner", cell: (row) => <span className="block max-w-44 truncate">{row.owner ?? <span className="text-ink-2">operator</span>}</span> },
-    { name: "Limits", cell: (row) => <span className="line-clamp-2 min-w-48 text-pretty">{boundsOf(row.limits, above(row), whoseBudget(above(row)))}</span> },
+    { name: "Limits", cell: (row) => <span className="line-clamp-2 min-w-48 text-pretty">{limitsIn(row, above(row))}</span> },
     { name: "Budget", cell: (row) => <BudgetCell budget={budgetOf(row)} />, className: "w-40", phone: "money" },
     { name: "Last used", cell: (row) => <Time at={row.last_used_at} relative none="never used" />, phone: "time" },
     { name: "Expires", cell: (row) => <Time at={row.expires_at} relative />, className: "whitespace-nowrap" },
@@ -90,4 +90,11 @@ export function AllKeys(): ReactNode {
       {secret && <ShownOnce secret={secret} stored={() => setSecret(undefined)} />}
     </Page>
   );
+}
+
+/** Its limits without the budget, which stands beside them. */
+function limitsIn(row: Key, above: Budget[]): string {
+  const { budget_usd, budget_period: _, ...calls } = row.limits;
+  if (budget_usd && Object.values(calls).every((bound) => bound === null)) return "its budget alone";
+  return boundsOf(calls, above, whoseBudget(above));
 }

@@ -63,10 +63,10 @@ export function OneAccount({ row, states, close }: { row: Row; states: UseQueryR
         <Button onClick={() => rest.mutate()} busy={rest.isPending}>
           {row.is_active ? "Rest" : "Use again"}
         </Button>
-        <Button onClick={() => setAsks("delete")}>Delete</Button>
         <Go to="/admin/calls" search={{ account_id: row.id }} button="plain" small={false}>
           See calls
         </Go>
+        <Button className="text-bad!" onClick={() => setAsks("delete")}>Delete</Button>
       </div>
       {test.data && <p role="status" className={test.data.ok ? "text-good" : "text-bad"}>{testWords(test.data)}</p>}
       {(test.error ?? rest.error) && <p role="alert" className="text-bad">{sentenceOf(test.error ?? rest.error)}</p>}

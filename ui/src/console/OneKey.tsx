@@ -58,16 +58,17 @@ export function OneKey({ row, budget, above, made, close }: { row: Key; budget: 
           <>
             <Button onClick={() => setAsks("change")}>Change</Button>
             <Button onClick={() => setAsks("rotate")}>Rotate</Button>
-            <Button onClick={() => setAsks("revoke")}>Revoke</Button>
           </>
         )}
-        {!isActive && <Button onClick={() => setAsks("delete")}>Delete</Button>}
         <Go to="/admin/calls" search={{ key_id: row.id }} button="plain" small={false}>
           See calls
         </Go>
         <Go to="/admin/budgets" search={{ open: `key:${row.id}` }} button="plain" small={false}>
           {budget ? "Change budget" : "Set a budget"}
         </Go>
+        <Button className="text-bad!" onClick={() => setAsks(isActive ? "revoke" : "delete")}>
+          {isActive ? "Revoke" : "Delete"}
+        </Button>
       </div>
       {asks === "change" && (
         <FormDialog

@@ -46,14 +46,14 @@ export function OneUser({ user, close }: { user: User; close: () => void }): Rea
       <div className="flex flex-wrap gap-2">
         <Button onClick={() => setAsks("role")}>{other === "admin" ? "Make admin" : "Make user"}</Button>
         <Button onClick={() => setAsks("limits")}>Limits</Button>
-        <Button onClick={() => setAsks("remove")}>Remove</Button>
-        <Button onClick={() => setAsks("erase")}>Erase</Button>
         <Go to="/admin/calls" search={{ user_id: user.id }} button="plain" small={false}>
           See calls
         </Go>
         <Go to="/admin/budgets" search={{ open: `user:${user.id}` }} button="plain" small={false}>
           Set a budget
         </Go>
+        <Button className="text-bad!" onClick={() => setAsks("remove")}>Remove</Button>
+        <Button className="text-bad!" onClick={() => setAsks("erase")}>Erase</Button>
       </div>
       {asks === "limits" && <LimitForm subject={`user:${user.id}`} name={user.email} says="They count over all their keys and sessions together." close={() => setAsks(undefined)} />}
       {asks === "role" && (

@@ -4,7 +4,7 @@ import { classes } from "./classes";
 export type Tone = "plain" | "good" | "warn" | "bad" | "accent";
 
 const TONES: Record<Tone, string> = {
-  plain: "bg-sunk text-ink-2",
+  plain: "bg-sunk text-ink-2 ring-1 ring-line ring-inset",
   good: "bg-good-tint text-good",
   warn: "bg-warn-tint text-warn",
   bad: "bg-bad-tint text-bad",

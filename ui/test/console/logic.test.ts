@@ -121,11 +121,13 @@ describe("why", () => {
 });
 
 describe("what if", () => {
-  const plan = (label: string, more: object = {}): Schemas["PlanOut"] => ({ provider: "openai", model: "gpt-4o", account: label, label, is_usable: true, wait_s: 0, weight: 1, headroom: 1, health: 1, in_flight: 0, share: 0.5, ...more });
+  const plan = (label: string, more: object = {}): Schemas["PlanOut"] => ({ provider: "openai", model: "gpt-4o", account: label, label, is_usable: true, is_refused: false, wait_s: 0, weight: 1, headroom: 1, health: 1, in_flight: 0, share: 0.5, ...more });
   it("draws the order of models and the shares among accounts", () => {
     const lines = whatIfLines({ key_id: null, asked: "gpt-4o", why: "gpt-4o at openai", is_pinned: false, rescue: true, has_fallback: true, first_event_s: 120, idle_s: 60, total_s: 3600, plans: [plan("main-1", { is_usable: false, wait_s: 41, share: 0 }), plan("main-2", { share: 1, headroom: null }), plan("main-1", { model: "gpt-4o-mini", share: 0 })] });
     expect(lines.map((line) => line.title)).toEqual(["Route", "First", "Account main-1", "Account main-2", "Then", "Account main-1", "Limits", "Rescue"]);
     expect(lines[2]).toMatchObject({ tone: "warn", says: "rests, 41 s still" });
+    const refused = whatIfLines({ key_id: null, asked: "gpt-4o", why: "", is_pinned: false, rescue: false, has_fallback: false, first_event_s: 1, idle_s: 1, total_s: 1, plans: [plan("old", { is_usable: false, is_refused: true, wait_s: 900 })] });
+    expect(refused[2]).toMatchObject({ tone: "warn", says: "is not asked: the provider refuses its key" });
     expect(lines[3]!.share).toBe(1);
     expect(lines[3]!.says).toContain("its limits not known yet");
   });

@@ -61,6 +61,7 @@ class PlanOut(Answer):
     account: str | None
     label: str | None
     is_usable: bool
+    is_refused: bool = Field(description="The provider refuses its key: it waits for a new one.")
     wait_s: float = Field(description="Until it may be tried; 0: now.")
     weight: float
     headroom: float | None = Field(description="Share of its limits that is left; null: not told yet, and taken as whole.")
@@ -153,6 +154,7 @@ def _plans(plans: tuple[Plan, ...], health: Health) -> list[PlanOut]:
                 account=account.id if account else None,
                 label=account.label if account else None,
                 is_usable=health.usable(plan),
+                is_refused=account is not None and health.is_quarantined(account),
                 wait_s=round(health.wait_s(plan), 3),
                 weight=score.weight,
                 headroom=round(score.headroom, 3) if account and (account.id, plan.model or "") in told else None,

@@ -38,6 +38,7 @@ export function whatIfLines(found: WhatIf): WayLine[] {
 
 function accountLine(plan: Plan, isFirst: boolean): WayLine {
   const title = plan.label ? `Account ${plan.label}` : plan.account ? `Account ${plan.account}` : "No account needed";
+  if (plan.is_refused) return { title, says: "is not asked: the provider refuses its key", tone: "warn", ...(isFirst ? { share: 0 } : {}) };
   if (!plan.is_usable) return { title, says: `rests, ${wait(plan.wait_s)} still`, tone: "warn", ...(isFirst ? { share: 0 } : {}) };
   const parts = [`weight ${plan.weight}`, plan.headroom === null ? "its limits not known yet" : `${Math.round(plan.headroom * 100)} % of its limits left`, `${Math.round(plan.health * 100)} % healthy`, `${plan.in_flight} in flight`];
   return { title, says: parts.join(" · "), tone: "plain", ...(isFirst || plan.share > 0 ? { share: plan.share } : {}) };
