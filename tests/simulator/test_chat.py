@@ -256,3 +256,15 @@ def running_in_thread():
     loop.call_soon_threadsafe(stop.set)
     thread.join(10)
     loop.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [({"temperature": "hot"}, "invalid_type"), ({"temperature": 3}, "decimal_out_of_range"), ({"top_p": True}, "invalid_type")],
+)
+async def test_what_makes_answers_vary_is_checked_as_upstream(running, wrong, code):
+    with pytest.raises(BadRequestError) as refused:
+        await running.client.chat.completions.create(model=MODEL, messages=user("Hello"), extra_body=wrong)
+    assert (refused.value.code, refused.value.param) == (code, next(iter(wrong)))
+    fine = await running.client.chat.completions.create(model=MODEL, messages=user("Hello"), temperature=2, top_p=0.5)
+    assert fine.choices

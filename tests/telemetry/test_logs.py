@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 from doorward.telemetry.logs import Event, JsonLines, Log, named
 
@@ -66,3 +69,22 @@ def test_no_key_leaves_in_a_fact_a_message_or_a_traceback() -> None:
 
 def test_in_other_peoples_handlers_an_event_reads_as_a_sentence_of_facts() -> None:
     assert str(Event("redis_away", {"cause": "TimeoutError", "tries": 3})) == "redis_away cause='TimeoutError' tries=3"
+
+
+def test_at_debug_level_no_statement_leaves_with_its_values(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, logging\n"
+        "from doorward.store.engine import Store\n"
+        "from doorward.store.notes import Notes\n"
+        "from doorward.telemetry.logs import configure\n"
+        "configure('debug')\n"
+        "async def main():\n"
+        f"    store = await Store.open('sqlite:///{tmp_path}/doorward.db')\n"
+        "    await Notes(store).set('name', 'what was said')\n"
+        "    await store.close()\n"
+        "asyncio.run(main())\n"
+        "logging.getLogger('doorward.test').debug('a line of ours')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert "a line of ours" in ran.stderr
+    assert "what was said" not in ran.stderr

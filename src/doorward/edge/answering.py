@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 from doorward.core.errors import DoorwardError, Unavailable
-from doorward.core.exchange import Gone, Header, Reply
+from doorward.core.exchange import Gone, Header, Reply, header
 from doorward.edge.body import ClientLeft
 from doorward.telemetry.logs import named
 from doorward.wire import envelope
@@ -16,6 +16,8 @@ from doorward.wire import envelope
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 log = named("doorward.call")
+
+_UNGATHERED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
 
 class Answering:
@@ -34,7 +36,7 @@ class Answering:
         self._streamed = reply.streamed
         if reply.streamed:
             # A proxy in front must not gather events (nginx obeys this header).
-            headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+            headers += [item for item in _UNGATHERED if header(headers, item[0]) is None]
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
         self._started = True
 
@@ -44,8 +46,10 @@ class Answering:
     async def end(self, body: bytes = b"") -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def pass_on(self, opened: AbstractAsyncContextManager[Reply], watched: AbstractContextManager[object]) -> None:
-        """Give a call's reply to the client while its block is open; `watched` stands around one that comes in pieces.
+    async def pass_on(
+        self, opened: AbstractAsyncContextManager[Reply], watched: Callable[[], AbstractContextManager[object]]
+    ) -> None:
+        """Give a call's reply to the client while its block is open; `watched()` stands around one that comes in pieces.
 
         The end is sent after everything held was given back: who reads it may count on a settled call.
         """
@@ -54,7 +58,7 @@ class Answering:
             if reply.whole:
                 whole = b"".join([chunk async for chunk in reply.chunks])
             else:
-                with watched:
+                with watched():
                     await self.start(reply)
                     send = self._send
                     async for chunk in reply.chunks:

@@ -6,6 +6,8 @@ and is renewed at each start until there is an admin.
 
 from __future__ import annotations
 
+import asyncio
+
 from doorward.core.errors import Conflict, Forbidden
 from doorward.core.secret import Secret
 from doorward.identity.passwords import Passwords
@@ -29,6 +31,8 @@ class FirstRun:
         self._tickets = Tickets(store)
         self._users = users
         self._passwords = passwords
+        # who comes second learns that the link is used, and need not wait for a password to be hashed for nothing
+        self._turn = asyncio.Lock()
 
     async def renew(self) -> str | None:
         """At each start: the token of a new link, and the old ones die; `None`: there is an admin already."""
@@ -55,6 +59,11 @@ class FirstRun:
         """
         await self.require_open(token)
         email = normal_email(email)
+        async with self._turn:
+            await self.require_open(token)
+            return await self._finish(token, email, password, from_addr)
+
+    async def _finish(self, token: str, email: str, password: Secret | None, from_addr: str) -> User:
         hashed = await self._passwords.hash(password) if password is not None else None
         async with self._store.writing() as connection:
             await self._rows.lock_admins(connection)

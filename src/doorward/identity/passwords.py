@@ -24,7 +24,8 @@ T = TypeVar("T")
 LEAST_CHARS = 8
 MOST_BYTES = 1024
 MOST_WAITING = 64
-"""Longer queues than this are told to come back: at 0.1 s each the last would wait for seconds."""
+MOST_WAIT_S = 6.0
+"""Who would be more, or waits longer, is told to come back: how many that are depends on how busy the machine is."""
 
 LOW_PRIORITY = 10
 
@@ -32,11 +33,15 @@ LOW_PRIORITY = 10
 class Passwords:
     """`time_cost`, `memory_kib`: argon2id's; the defaults take about 0.1 s and 64 MiB a check (RFC 9106, second choice)."""
 
-    def __init__(self, *, workers: int | None = None, time_cost: int = 3, memory_kib: int = 65_536) -> None:
+    def __init__(
+        self, *, workers: int | None = None, time_cost: int = 3, memory_kib: int = 65_536, most_wait_s: float = MOST_WAIT_S
+    ) -> None:
         self._costs = time_cost, memory_kib
         workers = workers or max(1, (os.cpu_count() or 2) // 2)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="argon2", initializer=_step_back)
+        self._free = asyncio.Semaphore(workers)
         self._waiting = 0
+        self._most_wait_s = most_wait_s
         self._decoy: str | None = None
 
     async def hash(self, password: Secret) -> str:
@@ -49,6 +54,11 @@ class Passwords:
         """`kept` is `None` for an unknown user or one without a password: the same work is done."""
         text = _normal(password)
         return await self._in_thread(lambda: self._verify(kept, text))
+
+    def require_room(self) -> None:
+        """Raises `Unavailable` where a password would not be looked at: before anything else is done for it."""
+        if self._waiting >= MOST_WAITING:
+            raise _crowded()
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -71,13 +81,23 @@ class Passwords:
             return False
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._waiting >= MOST_WAITING:
-            raise Unavailable("Too many people are signing in at once. Try again in a few seconds.", retry_after_s=3)
+        self.require_room()
         self._waiting += 1
+        try:
+            async with asyncio.timeout(self._most_wait_s):
+                await self._free.acquire()
+        except TimeoutError:
+            raise _crowded() from None
+        finally:
+            self._waiting -= 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
-            self._waiting -= 1
+            self._free.release()
+
+
+def _crowded() -> Unavailable:
+    return Unavailable("Too many people are signing in at once. Try again in a few seconds.", retry_after_s=3)
 
 
 def require_fit(password: Secret) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from doorward.audit.chain import Audit
-from doorward.core.errors import LimitExceeded, Unauthenticated, Unprocessable
+from doorward.core.errors import LimitExceeded, Unauthenticated, Unavailable, Unprocessable
 from doorward.core.secret import Secret
 from doorward.identity.passwords import MOST_BYTES, Passwords
 from doorward.identity.sessions import Sessions
@@ -34,13 +34,14 @@ class SignIn:
         self._audit = audit
 
     async def by_password(self, email: str, password: Secret, *, from_addr: str) -> User:
-        """Raises `Unauthenticated` (one text), `LimitExceeded` with the wait in seconds."""
+        """Raises `Unauthenticated` (one text), `LimitExceeded` with the wait in seconds, `Unavailable` in a storm of sign-ins."""
         try:
             email = normal_email(email)
         except Unprocessable:
             raise Unauthenticated(WRONG) from None
-        account, address = _account(email), f"address:{from_addr}"
-        wait_s = await self._tries.begin({account: A_ACCOUNT, address: A_ADDRESS})
+        self._passwords.require_room()
+        account, address = {_account(email): A_ACCOUNT}, {f"address:{from_addr}": A_ADDRESS}
+        wait_s = await self._tries.begin(account | address)
         if wait_s > 0:
             seconds = int(wait_s) + 1
             raise LimitExceeded(
@@ -48,10 +49,14 @@ class SignIn:
             )
         user = await self._users.by_email(email)
         fits = len(password) <= MOST_BYTES
-        matches = await self._passwords.matches(user.password_hash if user and fits else None, password)
+        try:
+            matches = await self._passwords.matches(user.password_hash if user and fits else None, password)
+        except Unavailable:
+            await self._tries.take_back(account | address)
+            raise
         if user is None or not matches:
             raise Unauthenticated(WRONG)
-        await self._tries.succeeded(account)
+        await self._tries.succeeded(_account(email), address)
         return user
 
     async def open(self, user: User, how: str, *, agent: str, from_addr: str, replaces: str | None = None) -> str:

@@ -151,6 +151,18 @@ def whole_number(body: Json, name: str, least: int, most: int) -> int | None:
     return value
 
 
+def number(body: Json, name: str, least: float, most: float) -> float | None:
+    """A number within bounds, or `None` when it is left out."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong_type(name, float, value)
+    if not least <= value <= most:
+        raise BadRequest(f"Invalid '{name}': it is not between {least:g} and {most:g}.", param=name, code="decimal_out_of_range")
+    return float(value)
+
+
 def too_large(limit_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(f"The body is over the simulator's limit of {limit_bytes} bytes: send less.")
 

@@ -12,7 +12,7 @@ from doorward.providers.tokens import count_messages
 from doorward.simulator import answers, tools
 from doorward.simulator.answers import Turn
 from doorward.simulator.call import Answer, Call, Frame, Json, Streamed, as_json, counted_as, maybe, wanted, whole_number
-from doorward.simulator.limits import Cut, cut, stops
+from doorward.simulator.limits import Cut, check_sampling, cut, stops
 from doorward.simulator.schema import instance
 
 MAX_N, MAX_MESSAGES, MAX_OUTPUT = 128, 100_000, 1_000_000
@@ -29,6 +29,7 @@ def create(call: Call) -> Answer:
     messages = wanted(body, "messages", list)
     turns = read_turns(messages)
     check_context(turns)
+    check_sampling(body)
     n = whole_number(body, "n", 1, MAX_N) or 1
     most = whole_number(body, "max_completion_tokens", 1, MAX_OUTPUT) or whole_number(body, "max_tokens", 1, MAX_OUTPUT)
     counted = counted_as(model)

@@ -24,7 +24,7 @@ from doorward.simulator.call import (
     whole_number,
 )
 from doorward.simulator.chat import FINGERPRINT, MAX_N, MAX_OUTPUT, check_context, spoken
-from doorward.simulator.limits import Cut, cut, stops
+from doorward.simulator.limits import Cut, check_sampling, cut, stops
 
 DEFAULT_MAX_TOKENS = 16
 MAX_PROMPTS = 2048
@@ -35,6 +35,7 @@ def create(call: Call) -> Answer:
     model = wanted(body, "model", str)
     prompts = _prompts(body)
     check_context([Turn("user", prompt) for prompt in prompts])
+    check_sampling(body)
     n = whole_number(body, "n", 1, MAX_N) or 1
     most = whole_number(body, "max_tokens", 0, MAX_OUTPUT)
     tokens_in = count_input("completion", body, counted_as(model)).tokens

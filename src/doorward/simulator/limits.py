@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from doorward.providers.tokens import pieces
-from doorward.simulator.call import Json, counted_as, invalid
+from doorward.simulator.call import Json, counted_as, invalid, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,14 @@ def stops(body: Json) -> tuple[str, ...]:
     if not isinstance(listed, list) or len(listed) > 4 or not all(isinstance(one, str) for one in listed):
         raise invalid("stop", "send a string, or a list of up to four strings.", "invalid_type")
     return tuple(listed)
+
+
+def check_sampling(body: Json) -> None:
+    """What makes answers vary is of no use here, but wrong values are refused as upstream (OpenAI's bounds)."""
+    number(body, "temperature", 0, 2)
+    number(body, "top_p", 0, 1)
+    number(body, "presence_penalty", -2, 2)
+    number(body, "frequency_penalty", -2, 2)
 
 
 CACHED_CHARS = 4096

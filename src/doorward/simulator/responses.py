@@ -12,7 +12,7 @@ from doorward.simulator import answers, tools
 from doorward.simulator.answers import Turn
 from doorward.simulator.call import Answer, Call, Json, Streamed, as_json, counted_as, maybe, missing, wanted, whole_number
 from doorward.simulator.chat import MAX_OUTPUT, check_context, content_text, spoken
-from doorward.simulator.limits import Cut, cut
+from doorward.simulator.limits import Cut, check_sampling, cut
 from doorward.simulator.response_events import Made, events
 from doorward.simulator.schema import instance
 from doorward.simulator.shelf import StoredResponse
@@ -48,6 +48,7 @@ def create(call: Call) -> Answer:
     most = whole_number(body, "max_output_tokens", 1, MAX_OUTPUT)
     turns = _turns([*before, *items], maybe(body, "instructions", str))
     check_context(turns)
+    check_sampling(body)
     counted = counted_as(model)
     tokens_in = count_input("responses", {**body, "input": [*before, *items]}, counted).tokens
     response_id = call.shelf.new_id("resp_")

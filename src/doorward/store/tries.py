@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store.engine import Store
 from doorward.store.insert import insert
@@ -45,6 +46,23 @@ class SignInTries:
                 await connection.execute(change.values(failures=failures, last_at=now, blocked_until=until))
             return 0.0
 
-    async def succeeded(self, who: str) -> None:
+    async def succeeded(self, account: str, shared: Mapping[str, int]) -> None:
+        """The account's slate is wiped; in `shared`, where others' failures stand too, this one try counts no more."""
         async with self._store.writing() as connection:
-            await connection.execute(delete(sign_in_tries).where(sign_in_tries.c.who == who))
+            await connection.execute(delete(sign_in_tries).where(sign_in_tries.c.who == account))
+            await self._uncount(shared, connection)
+
+    async def take_back(self, allowed: Mapping[str, int]) -> None:
+        """A try that was counted, and whose password nobody came to look at."""
+        async with self._store.writing() as connection:
+            await self._uncount(allowed, connection)
+
+    async def _uncount(self, allowed: Mapping[str, int], connection: AsyncConnection) -> None:
+        table = sign_in_tries
+        for who in sorted(allowed):
+            one = (await connection.execute(select(table).where(table.c.who == who).with_for_update())).one_or_none()
+            if one is None or one.failures == 0:
+                continue
+            waits = one.failures - 1 >= allowed[who]
+            fewer: Any = table.update().where(table.c.who == who)
+            await connection.execute(fewer.values(failures=one.failures - 1, blocked_until=one.blocked_until if waits else 0.0))

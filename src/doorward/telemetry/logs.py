@@ -86,3 +86,6 @@ def configure(level: str) -> None:
     root.setLevel(_LEVELS[level])
     # each step of a migration, in its own words: the first start would drown in them
     logging.getLogger("alembic").setLevel(max(_LEVELS[level], logging.WARNING))
+    # each statement with its values: conversations, e-mail addresses, hashes
+    for library in ("aiosqlite", "sqlalchemy"):
+        logging.getLogger(library).setLevel(max(_LEVELS[level], logging.WARNING))
