@@ -1,4 +1,4 @@
-"""The relay beside bare nginx as the proxy: requests/s, latency, CPU an event, memory, start. Ratios in one run.
+"""The relay beside bare nginx as the proxy: requests/s, latency, CPU a request and an event, memory, start. Ratios in one run.
 
 The gateway has one core to itself, upstream and load the other; both proxies face the same upstream, in turn.
 """
@@ -124,7 +124,7 @@ def doorward(folder: Path, upstream: int) -> Iterator[tuple[int, list[int], str,
         yield port, [process.pid], key, started
 
 
-def wrk(folder: Path, port: int, key: str, connections: int, seconds: int) -> dict[str, float]:
+def wrk(folder: Path, port: int, key: str, connections: int, seconds: int, pids: list[int]) -> dict[str, float]:
     script = folder / "post.lua"
     script.write_text(f"""wrk.method = "POST"; wrk.path = "/v1/chat/completions"; wrk.body = [==[{BODY}]==]
 wrk.headers["Content-Type"] = "application/json"; wrk.headers["Authorization"] = "Bearer {key}" """)
@@ -142,7 +142,9 @@ wrk.headers["Content-Type"] = "application/json"; wrk.headers["Authorization"] =
         str(script),
         f"http://127.0.0.1:{port}",
     ]
+    before = cpu_s(pids)
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    spent = cpu_s(pids) - before
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
     if bad:
         raise RuntimeError(f"{bad[1]} answers were errors")
@@ -153,7 +155,8 @@ wrk.headers["Content-Type"] = "application/json"; wrk.headers["Authorization"] =
 
     spread = dict(re.findall(r"\s+(50|99)%\s+([\d.]+\w+)", out))
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])  # type: ignore[index]
-    return {"rps": rate, "p50": ms(spread["50"]), "p99": ms(spread["99"])}
+    made = int(re.search(r"(\d+) requests in", out)[1])  # type: ignore[index]
+    return {"rps": rate, "p50": ms(spread["50"]), "p99": ms(spread["99"]), "cpu": spent / made * 1e6}
 
 
 async def streams(port: int, key: str) -> int:
@@ -202,13 +205,13 @@ def main() -> None:
             if figure == "p99":
                 continue
             ours, theirs = [], []
-            wrk(folder, port, key, connections, 1)
+            wrk(folder, port, key, connections, 1, pids)
             for _ in range(ROUNDS):
-                ours.append(wrk(folder, port, key, connections, SECONDS))
-                theirs.append(wrk(folder, bare_port, key, connections, SECONDS))
-            for what in ("rps",) if figure == "rps" else ("p50", "p99"):
+                ours.append(wrk(folder, port, key, connections, SECONDS, pids))
+                theirs.append(wrk(folder, bare_port, key, connections, SECONDS, bare_pids))
+            for what in ("rps", "cpu") if figure == "rps" else ("p50", "p99"):
                 a, b = median([row[what] for row in ours]), median([row[what] for row in theirs])
-                unit = "requests/s" if what == "rps" else "ms"
+                unit = {"rps": "requests/s", "cpu": "µs of CPU"}.get(what, "ms")
                 print(
                     f"{what:>4} at {connections:>2} in flight: doorward {a:,.2f} {unit}, nginx {b:,.2f}, ratio {a / b:.3f}",
                     flush=True,

@@ -55,7 +55,7 @@ class Doorway:
         return Exchange(answer.request_id, scope["method"], path, query, scope["headers"], body, asks, peer, now_s, gone)
 
     async def pass_on(self, answer: Answering, opened: AbstractAsyncContextManager[Reply], caller: Caller) -> None:
-        await answer.pass_on(opened, self.vigil.over(caller, _ending(answer)))
+        await answer.pass_on(opened, lambda: self.vigil.over(caller, _ending(answer)))
 
 
 def is_form(headers: Headers) -> bool:

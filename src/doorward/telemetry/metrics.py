@@ -80,15 +80,20 @@ class Metrics:
         self._refusals.add(1, endpoint, code)
 
     def saw(self, calls: Sequence[Seen]) -> None:
+        """Labels are looked up once a batch, which is nearly all of one kind."""
+        places: dict[tuple[str, str | None, str | None], tuple[str, str, str]] = {}
         for seen in calls:
-            self._saw(seen)
+            call = seen.settled.call
+            if call.outcome == "refused":
+                continue  # a sample of what `refused` has counted
+            kind = (call.endpoint, call.provider_id, call.model_served or call.model_asked)
+            at = places.get(kind)
+            if at is None:
+                at = places[kind] = (call.endpoint, call.provider_id or "none", self._label_of(*kind[1:]))
+            self._saw(seen, at)
 
-    def _saw(self, seen: Seen) -> None:
-        call = seen.settled.call
-        provider = call.provider_id or "none"
-        at = (call.endpoint, provider, self._label_of(call.provider_id, call.model_served or call.model_asked))
-        if call.outcome == "refused":
-            return  # a sample of what `refused` has counted
+    def _saw(self, seen: Seen, at: tuple[str, str, str]) -> None:
+        call, provider = seen.settled.call, at[1]
         self._calls.add(1, *at, status_class(call.status), call.outcome)
         for kind, tokens in (
             ("input", call.input_tokens),
