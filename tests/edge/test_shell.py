@@ -40,7 +40,7 @@ async def test_models_come_with_the_provider_that_they_would_reach(tmp_path: Pat
         error_of(await client.get("/api/v1/models"), 401)
         key = {"authorization": f"Bearer {await door.key()}"}
         listed = (await client.get("/api/v1/models", headers=key)).json()["data"]
-        assert {"id": "sim-gpt-4o-mini", "provider": "simulator"} in listed
+        assert {"id": "sim-gpt-4o-mini", "provider": "simulator", "context_tokens": None} in listed
         shell = (await client.get("/api/v1/shell")).json()
         assert shell["default_model"] == "gpt-4o-mini"
         assert set(shell) == {"version", "default_model"}
