@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -136,3 +137,19 @@ async def test_every_refusal_is_an_error_of_openais(
     assert "sk-canary" not in answer.text
     if status == 405:
         assert answer.headers["allow"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_client_that_leaves_within_its_request_is_no_failure_of_ours(
+    api: Plane, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", int(api.door.url.rpartition(":")[2]))
+    head = f"POST /api/v1/keys HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {api.admin}\r\ncontent-length: 100\r\n\r\n"
+    writer.write(head.encode() + b'{"label"')
+    await writer.drain()
+    await api.ask("GET", "/keys")
+    writer.close()
+    await asyncio.sleep(0.3)
+    await api.ask("GET", "/keys")
+    captured = capfd.readouterr()
+    assert "internal_error" not in caplog.text + captured.out + captured.err

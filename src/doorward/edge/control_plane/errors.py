@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from doorward.core.errors import BadRequest, BodyTooLarge, DoorwardError, MethodNotAllowed, NotFound, TooSlow, Unprocessable
@@ -42,6 +43,8 @@ class ControlPlane(FastAPI):
 
         try:
             await super().__call__(scope, receive, send_with_id)
+        except ClientDisconnect:
+            pass  # it left within its own request: nobody is there to answer, and nothing failed
         except Exception as error:
             # Starlette has answered 500 by the handler below and raises again for the log: this is the log.
             log.exception("internal_error", request_id=scope["doorward.request_id"], cause=type(error).__name__)
