@@ -66,14 +66,18 @@ class Trip:
         return None
 
     def _first(self, health: Health, balance: Balance) -> Step | None:
-        plans = self.route.plans
-        if len(plans) == 1:
-            return Step(plans[0]) if health.usable(plans[0]) else None
-        for _, group in _models(self.route):
-            step = self._elsewhere(group, health, balance)
-            if step is not None:
-                return step
-        return None
+        """One of the first model's accounts that are well. Written out: every call passes here, and groups of plans cost."""
+        ready: list[Plan] = []
+        model: tuple[str, str | None] | None = None
+        for plan in self.route.plans:
+            named = (plan.provider.id, plan.model)
+            if named != model:
+                if ready:
+                    break
+                model = named
+            if health.usable(plan):
+                ready.append(plan)
+        return Step(balance.choose(ready)) if ready else None
 
     def _elsewhere(self, group: list[Plan], health: Health, balance: Balance) -> Step | None:
         """A model not asked last: whichever of its accounts is well now and was not tried yet."""
@@ -140,6 +144,4 @@ class Trip:
 
 
 def _models(route: Route) -> list[tuple[tuple[str, str | None], list[Plan]]]:
-    if len(route.plans) == 1:
-        return [((route.plans[0].provider.id, route.plans[0].model), list(route.plans))]
     return [(model, list(group)) for model, group in groupby(route.plans, key=lambda plan: (plan.provider.id, plan.model))]
