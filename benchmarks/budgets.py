@@ -78,7 +78,7 @@ async def main() -> None:
                 pass
 
         await held()
-        hold = await budgets.worst_case(ROUTE, call)
+        hold = await budgets.worst.of(ROUTE, call)
         caps = budgets.caps_of(with_budgets)
 
         async def moved() -> None:
@@ -87,7 +87,7 @@ async def main() -> None:
             budgets.settle(shares, 1000, 3)
 
         async def bounded() -> None:
-            await budgets.worst_case(ROUTE, call)
+            await budgets.worst.of(ROUTE, call)
 
         nothing = await measured(empty)
         figures: dict[str, Any] = {

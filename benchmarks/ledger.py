@@ -34,7 +34,7 @@ from doorward.store.call_rows import AttemptRow, CallRow, Refusal, Settled
 from doorward.store.calls import Calls
 from doorward.store.engine import Store
 from doorward.store.leases import Leases
-from doorward.store.rollups import BUCKET_S, Rollups, bucket_of, by_day
+from doorward.store.rollups import BUCKET_S, Rollups, bucket_of, by_day, by_owner
 from doorward.telemetry.feed import Feed
 from doorward.wire.openai import read_asks
 
@@ -159,10 +159,11 @@ async def reports_ms(directory: Path) -> dict[str, float]:
         for key in range(50)
         for model in range(5)
     }
+    lists = {key: list(row) for key, row in sums.items()}
     async with store.writing() as connection:
-        for table, made in (("rollups", sums), ("daily_rollups", by_day({key: list(row) for key, row in sums.items()}))):
-            marks = ", ".join("?" * 18)
+        for table, made in (("rollups", lists), ("daily_rollups", by_day(lists)), ("owner_rollups", by_owner(lists))):
             rows = [(*key, *row) for key, row in made.items()]
+            marks = ", ".join("?" * len(rows[0]))
             await connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)
     reports, took = Reports(Rollups(store)), {}
     for by, tz in (

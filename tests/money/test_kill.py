@@ -29,7 +29,8 @@ from doorward.store.engine import Store
 KILLS = count("SIGKILLs under load", small=3, full=200)
 LANES = 3 if FULL else 1
 CALLERS = 8
-BOOKED_WITHIN_S = 3.0
+BOOKED_WITHIN_S = 3.0 if FULL else 20.0
+"""The full count is for a quiet machine; `make test` runs beside other work."""
 EARLY = 0.2
 """Share of the kills that do not wait for the replay of the one before."""
 
@@ -99,11 +100,14 @@ class Lane:
     async def _booked(self, owed: set[str]) -> None:
         """Wait until each of these calls has a row; measured from the readiness that was just told."""
         ready_s = time.monotonic()
-        while lacking := owed - await asyncio.to_thread(self._ids):
+        while True:
+            lacking = owed - await asyncio.to_thread(self._ids)
             took_s = time.monotonic() - ready_s
             assert took_s < BOOKED_WITHIN_S, f"{len(lacking)} of {len(owed)} calls have no row {took_s:.1f} s after readiness"
+            if not lacking:
+                break
             await asyncio.sleep(0.02)
-        self.booked_s.append(time.monotonic() - ready_s)
+        self.booked_s.append(took_s)
 
     def _ids(self) -> set[str]:
         connection = sqlite3.connect(self.data_dir / "doorward.db", timeout=5)

@@ -13,26 +13,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
-
-import msgspec
 
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock, SystemClock
 from doorward.core.errors import Unavailable
 from doorward.core.exchange import Exchange
 from doorward.core.money import usd_text
-from doorward.ledger import demand
 from doorward.ledger.alerts import Alerts
 from doorward.ledger.entry import Entry
 from doorward.ledger.held import Held, Share, exceeded
-from doorward.ledger.holds import FREE, Bounds, Hold, hold_for
+from doorward.ledger.holds import Bounds, Hold
 from doorward.ledger.leases import Leasing
 from doorward.ledger.pot import LeaseTimes, Pot
+from doorward.ledger.worst_case import Counter, WorstCase
 from doorward.providers.prices import Overrides, Prices
 from doorward.providers.route import Route
-from doorward.providers.tokens import Count, count_input
+from doorward.providers.tokens import count_input
 from doorward.store.budgets import ALL, BudgetRows, Cap, Period
 from doorward.store.leases import Leases, Refused
 from doorward.store.periods import FOREVER_S, name_at, span
@@ -41,8 +39,6 @@ _log = logging.getLogger(__name__)
 
 WAIT_S = 5.0
 """Longest wait for the database before a call is refused with 503: budgets fail closed."""
-
-Counter = Callable[[str, Mapping[str, Any], str], Count]
 
 
 class Journal(Protocol):
@@ -80,7 +76,7 @@ class Budgets:
         self.rows = rows
         self.prices = prices
         self.process = process
-        self.bounds = bounds or Bounds()
+        self.worst = WorstCase(prices, bounds or Bounds(), count)
         self.clock = clock or SystemClock()
         self.journal = journal
         self.hold_exceeded_total = 0
@@ -92,7 +88,6 @@ class Budgets:
         self._alerts = alerts or Alerts(rows)
         self._overrides = overrides
         self._refresh_s = refresh_s
-        self._count = count
         self._caps: dict[str, Cap] = {ALL: self._fixed} if self._fixed else {}
         self._key_caps: dict[str, Cap] = {}
         self._periods: dict[Period, tuple[str, float]] = {}
@@ -282,31 +277,3 @@ class Budgets:
 
     def _seen(self, pot: Pot) -> None:
         self._alerts.look(pot.subject, pot.period, pot.spent, pot.cap)
-
-    # -- the worst case
-
-    async def worst_case(self, route: Route, exchange: Exchange) -> Hold:
-        """The hold by bounds. Raises `CostUnbounded`."""
-        return self.bounded(route, exchange, exchange.body.data or await demand.whole(exchange))
-
-    def bounded(self, route: Route, exchange: Exchange, body: bytes) -> Hold:
-        endpoint = demand.endpoint_of(exchange)
-        if endpoint.bills == "free":
-            return FREE
-        asked = demand.read(endpoint.kind, exchange, body, form=endpoint.form)
-        return hold_for(asked, route, self.prices, self.bounds)
-
-    async def counted(self, route: Route, exchange: Exchange, body: bytes) -> Hold | None:
-        """The hold by an exact count of the input; `None` when the input cannot be counted exactly."""
-        endpoint = demand.endpoint_of(exchange)
-        asked = demand.read(endpoint.kind, exchange, body, form=endpoint.form)
-        if not asked.countable:
-            return None
-        decoded = msgspec.json.decode(body)
-        most = 0
-        for model in {plan.model for plan in route.plans if plan.model is not None}:
-            found = await asyncio.to_thread(self._count, asked.kind, decoded, model)
-            if not found.exact:
-                return None
-            most = max(most, found.tokens)
-        return hold_for(asked, route, self.prices, self.bounds, counted=most)

@@ -84,7 +84,7 @@ class Estimates:
 
     async def _hold(self, route: Route, exchange: Exchange) -> tuple[int | None, str]:
         try:
-            hold = await self._budgets.worst_case(route, exchange)
+            hold = await self._budgets.worst.of(route, exchange)
         except CostUnbounded as unbounded:
             return None, unbounded.message
         return hold.nanos, ""

@@ -56,7 +56,7 @@ class Held:
             return self
         budgets, exchange = self._budgets, self._exchange
         body = exchange.body.data or await whole(exchange)
-        hold = budgets.bounded(self._route, exchange, body)
+        hold = budgets.worst.bounded(self._route, exchange, body)
         if not hold.nanos:
             return self
         shares = budgets.take(budgets.pots(self._caps), hold.nanos)
@@ -73,7 +73,7 @@ class Held:
         try:
             return hold, await budgets.obtain(lambda: budgets.pots(caps), hold)
         except BudgetExceeded:
-            exact = await budgets.counted(self._route, self._exchange, body)
+            exact = await budgets.worst.counted(self._route, self._exchange, body)
             if exact is None or exact.nanos >= hold.nanos:
                 raise
         return exact, await budgets.obtain(lambda: budgets.pots(caps), exact)
