@@ -64,7 +64,8 @@ def _code(status: int, text: bytes, streamed: bool) -> str:
 
 def client_of(url: str, key: str, timeout_s: float = 30.0) -> httpx2.AsyncClient:
     headers = {"authorization": f"Bearer {key}"}
-    return httpx2.AsyncClient(base_url=url, headers=headers, timeout=timeout_s, trust_env=False)
+    limits = httpx2.Limits(max_connections=None)  # it would keep the 101st call to itself
+    return httpx2.AsyncClient(base_url=url, headers=headers, timeout=timeout_s, trust_env=False, limits=limits)
 
 
 @dataclass

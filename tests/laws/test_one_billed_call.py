@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import text
 from tests.answers import Answer, Close, Never, Reset, Sleep, Step, chat_answer, chat_stream, error_answer, head
 from tests.counts import count
 from tests.house import House, house
@@ -58,6 +59,14 @@ async def prepare(home: House, up: ScriptedUpstream, *, rescue: bool) -> None:
     await home.app.ground.catalogue.refresh()
 
 
+async def losses_of(home: House) -> tuple[Counter[str], Counter[str]]:
+    """By the client call's id: ambiguous attempts in the book, and how many of them a time limit ended."""
+    query = "SELECT calls.id, attempts.reason FROM attempts JOIN calls USING (opening) WHERE attempts.state = 'ambiguous'"
+    async with home.app.ground.store.reading() as connection:
+        found = (await connection.execute(text(query))).all()
+    return Counter(row.id for row in found), Counter(row.id for row in found if "nothing came for" in row.reason)
+
+
 LIMITS = {"first_event_streamed_s": 0.4, "first_event_whole_s": 0.4, "idle_s": 0.4, "retry_wait_s": 0.5, "breaker_open_s": 0.1}
 
 
@@ -77,7 +86,8 @@ async def test_what_one_call_may_be_billed(tmp_path: Path, rescue: bool) -> None
 
             for start in range(0, CALLS, AT_ONCE):
                 await asyncio.gather(*(call(number) for number in range(start, min(start + AT_ONCE, CALLS))))
-        rows = await home.rows(CALLS)
+        rows = await home.rows(CALLS, within_s=60)
+        losses, late = await losses_of(home)
     assert len(rows) == CALLS
     assert {row.id: row.attempts for row in rows} == {row.id: faulty.asked[row.id] for row in rows}
     names = [f"call-{number:06}" for number in range(CALLS)]
@@ -85,7 +95,9 @@ async def test_what_one_call_may_be_billed(tmp_path: Path, rescue: bool) -> None
     if not rescue:
         assert max(faulty.charged[name] for name in names) <= 1
     else:
-        assert all(faulty.charged[name] <= 1 + faulty.lost[name] for name in names)
+        assert all(faulty.charged[name] <= 1 + losses[name] for name in names)
+        # what the upstream thinks whole, and a crowded machine brought after the limit, is a loss like any other
+        assert all(losses[name] <= faulty.lost[name] + late[name] for name in names)
         assert any(faulty.charged[name] > 1 for name in names), "a route with rescue does resend"
     assert max(faulty.asked.values()) <= 6
 
