@@ -44,6 +44,7 @@ class DataPlane:
         caller = await doorway.credentials.resolve(headers, from_addr=peer)
         require_call(doorway.custody, caller)
         check_write(method, headers, doorway.site, doorway.custody, caller)
+        self._pipeline.admission.look(caller.owner)
         body, asks = await self._body(method, headers, endpoint, receive)
         exchange = doorway.exchange(scope, answer, path, scope["query_string"], body, asks, peer)
         await doorway.pass_on(answer, self._pipeline.open(exchange, caller, endpoint, ids), caller)
