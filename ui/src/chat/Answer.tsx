@@ -7,9 +7,9 @@ import { CopyButton } from "@/parts/CopyButton";
 import { money } from "@/parts/money";
 import { Tag } from "@/parts/Tag";
 import { duration } from "@/parts/times";
-import { type Call, sumOf } from "./calls";
+import { type Call, cost, sumOf } from "./calls";
 import { useChat, useText, useView } from "./context";
-import { ErrorBubble } from "./ErrorBubble";
+import { ErrorBubble } from "./ErrorBubble"; // not loaded later: it is there to say that the server is away
 import { MessageMenu } from "./MessageMenu";
 import { type Said, callIds, waitsFor } from "./said";
 
@@ -79,11 +79,6 @@ function Waiting(): ReactNode {
 
 function stopped(call: Call | undefined): string {
   return call ? `Stopped. ${call.output_tokens.toLocaleString("en")} tokens, ${cost(call)}.` : "Stopped.";
-}
-
-export function cost(call: Call): string {
-  if (call.cost_nanos === 0) return "$0.00";
-  return money(call.cost_nanos, 4, call.source !== "upstream");
 }
 
 /** Tokens, money, time, and the way to "why?". */

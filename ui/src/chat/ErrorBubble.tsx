@@ -5,11 +5,10 @@ import { ApiError } from "@/api/errors";
 import { isAdmin, useSession } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { CopyButton } from "@/parts/CopyButton";
-import { cost } from "./Answer";
 import { bubbleOf } from "./bubbles";
-import type { Call } from "./calls";
+import { type Call, cost } from "./calls";
 import { editing } from "./editing";
-import { pickerOpen } from "./ModelPicker";
+import { pickerOpen } from "./picker";
 import type { Said } from "./said";
 
 /** Where the answer would be: what happened and one button. The question stays. */

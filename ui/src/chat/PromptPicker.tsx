@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type ReactNode, Suspense, lazy, useState } from "react";
 import { Button } from "@/parts/Button";
-import { Actions, Dialog } from "@/parts/Dialog";
-import { Field } from "@/parts/Field";
 import { type Prompt, prompts } from "./conversations";
 import { useChat, useView } from "./context";
+
+const Values = lazy(async () => ({ default: (await import("./PromptValues")).Values }));
 
 /** A system prompt is chosen before the first question; later it is only shown. One with variables asks for their values. */
 export function PromptPicker(): ReactNode {
@@ -42,45 +42,18 @@ export function PromptPicker(): ReactNode {
         </Button>
       )}
       {asked && (
-        <Values
-          prompt={asked}
-          known={asked.name === prompt ? variables : {}}
-          close={() => setAsked(null)}
-          use={(given) => {
-            chat.choose({ prompt: asked.name, variables: given });
-            setAsked(null);
-          }}
-        />
+        <Suspense>
+          <Values
+            prompt={asked}
+            known={asked.name === prompt ? variables : {}}
+            close={() => setAsked(null)}
+            use={(given) => {
+              chat.choose({ prompt: asked.name, variables: given });
+              setAsked(null);
+            }}
+          />
+        </Suspense>
       )}
     </>
-  );
-}
-
-const MOST_CHARS = 8000;
-
-/** The values of a prompt's {{variables}}; until they are given the prompt is not chosen. */
-function Values({ prompt, known, close, use }: { prompt: Prompt; known: Record<string, string>; close: () => void; use: (given: Record<string, string>) => void }): ReactNode {
-  const submit = (event: FormEvent<HTMLFormElement>): void => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    use(Object.fromEntries(prompt.variables.map((name) => [name, String(form.get(name) ?? "").trim()])));
-  };
-  return (
-    <Dialog open onClose={close} title={`Prompt: ${prompt.name}`}>
-      <form onSubmit={submit} className="flex flex-col gap-4">
-        <p className="max-h-40 overflow-y-auto rounded-control bg-sunk p-3 text-console whitespace-pre-wrap text-ink-2" tabIndex={0}>
-          {prompt.text}
-        </p>
-        {prompt.variables.map((name, at) => (
-          <Field key={name} label={name} name={name} defaultValue={known[name] ?? ""} required maxLength={MOST_CHARS} autoFocus={at === 0} autoComplete="off" />
-        ))}
-        <Actions>
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" kind="main">
-            Use prompt
-          </Button>
-        </Actions>
-      </form>
-    </Dialog>
   );
 }

@@ -2,6 +2,7 @@
 
 import { type Schemas, api, data } from "@/api/client";
 import { ApiError } from "@/api/errors";
+import { money } from "@/parts/money";
 
 export type Call = Schemas["CallOut"];
 
@@ -40,4 +41,9 @@ export function sumOf(calls: ReadonlyMap<string, Call>, ids: string[]): Call | u
     duration_ms: sum((call) => call.duration_ms ?? 0),
     source: found.every((call) => call.source === "upstream") ? "upstream" : last.source === "upstream" ? found[0]!.source : last.source,
   };
+}
+
+export function cost(call: Call): string {
+  if (call.cost_nanos === 0) return "$0.00";
+  return money(call.cost_nanos, 4, call.source !== "upstream");
 }
