@@ -41,6 +41,17 @@ async def test_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind
     record(Row(f"{kind}{', with a fallback' if fallback else ', alone'}", False, 1, outcome, f"0 + {int(fallback)}"))
 
 
+async def test_an_address_that_is_not_allowed_is_asked_for_once(tmp_path: Path) -> None:
+    """It would be refused again: the client need not wait for that."""
+    async with stage(tmp_path, well, rescue=False, fallback=False) as on:
+        await on.house.provider("bad", "http://169.254.169.254", "bad-*", prices="free")
+        await on.house.account("bad")
+        caller = await on.chat(stream=False, model="bad-1")
+        assert (caller.status, caller.code) == (502, "upstream_failed"), caller.raw
+        assert "which is never allowed" in caller.raw
+        assert [row.attempts for row in await on.house.rows(1)] == [1]
+
+
 async def prepare(on: Stage, bad: ScriptedUpstream, kind: str) -> None:
     url = bad.base_url.replace("http://", "https://") if "handshake" in kind else bad.base_url
     if kind == "DNS failure":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import time
+import zlib
 
 import pytest
 from tests.answers import (
@@ -180,6 +182,35 @@ async def test_an_error_that_quotes_the_key_is_scrubbed(door: Door) -> None:
     reply = await door.chat()
     assert reply.status_code == 400
     assert CANARY not in reply.text + str(reply.headers)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+async def test_a_compressed_error_is_looked_through(door: Door, encoding: str) -> None:
+    said = json.dumps({"error": {"message": f"Your key {CANARY} may not do this", "code": "bad"}}).encode()
+    body = {"gzip": gzip.compress, "deflate": zlib.compress, "br": bytes}[encoding](said)
+    about = {"content-type": "application/json", "content-encoding": encoding, "content-length": str(len(body))}
+    door.up.script = Answer((head(400, about) + body,))
+    reply = await door.chat()
+    assert reply.status_code == 400
+    assert "content-encoding" not in reply.headers
+    assert CANARY not in reply.text
+    assert ("left out" if encoding == "br" else "may not do this") in reply.text
+
+
+async def test_a_compressed_answer_is_read_and_metered(door: Door) -> None:
+    door.up.script = chat_answer()
+    plain = (await door.chat()).json()
+    body = gzip.compress(json.dumps(plain).encode())
+    about = {"content-type": "application/json", "content-encoding": "gzip", "content-length": str(len(body))}
+    door.up.script = Answer((head(200, about) + body,))
+    reply = await door.chat()
+    assert "content-encoding" not in reply.headers
+    assert reply.json() == plain
+    bomb = gzip.compress(bytes(64 * 2**20))
+    door.up.script = Answer((head(200, about | {"content-length": str(len(bomb))}) + bomb,))
+    async with door.client.stream("POST", "/v1/chat/completions", json={"model": "m1", "messages": []}) as passed:
+        assert passed.headers["content-encoding"] == "gzip"
+        assert b"".join([piece async for piece in passed.aiter_raw()]) == bomb
 
 
 async def test_redirects_are_not_followed(door: Door) -> None:

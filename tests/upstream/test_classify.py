@@ -99,6 +99,7 @@ def test_only_what_was_not_billed_may_go_elsewhere() -> None:
         Outcome.REST_QUOTA_OWNER,
         Outcome.QUARANTINE,
         Outcome.NOT_SENT,
+        Outcome.FORBIDDEN,
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from doorward.core.exchange import Reply, header
+from doorward.core.exchange import Header, Reply, header
 from doorward.ledger.entry import Attempt, AttemptState
 from doorward.relay.event_stream import EventStream
 from doorward.relay.late import Deadline, lost
@@ -16,43 +16,49 @@ from doorward.upstream.concealed import Concealed
 from doorward.upstream.port import Incoming, TransportError
 from doorward.wire.endpoints import Endpoint
 from doorward.wire.headers import back
+from doorward.wire.inflate import plain
 from doorward.wire.scrub import scrub
 
 WHOLE_BYTES = 8 * 2**20
 ERROR_BYTES = 2**20
+UNREADABLE = b"The provider's error is left out: it is compressed in a way that Doorward cannot look through.\n"
+_NOT_OF_ERRORS = frozenset({b"x-should-retry", b"content-encoding"})
+"""We say ourselves whether to retry, and errors go on without compression."""
 
 
 async def reply_of(incoming: Concealed, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
     """Waits for the whole of a small answer, and with `hold` for a stream's first event. Raises `TransportError` until then."""
     content_type = header(incoming.headers, b"content-type") or b""
-    if content_type.startswith(b"text/event-stream"):
-        return await _stream(incoming, endpoint, attempt, deadline, n, hold=hold)
+    encoding = header(incoming.headers, b"content-encoding") or b"identity"
     if b"json" in content_type:
-        return await _whole(incoming, attempt, deadline)
-    headers = back(incoming.headers, incoming.status, unchanged=True)
+        return await _whole(incoming, attempt, deadline, encoding)
+    if content_type.startswith(b"text/event-stream") and encoding == b"identity":
+        return await _stream(incoming, endpoint, attempt, deadline, n, hold=hold)
+    headers = _as_it_came(incoming, encoding)
     first = await incoming.read(deadline.left_s())
     attempt.state, attempt.first_event_s = AttemptState.FIRST_EVENT, deadline.moved()
     return Reply(incoming.status, headers, _pass(incoming, first, attempt, deadline))
 
 
 async def read_error(incoming: Concealed, deadline: Deadline) -> bytes:
-    """An error's body, whole up to `ERROR_BYTES`; what is longer is cut. Raises `TransportError`."""
+    """An error's body, whole up to `ERROR_BYTES`, without compression; what is longer is cut. Raises `TransportError`."""
     held = bytearray()
     while len(held) < ERROR_BYTES and (piece := await incoming.read(deadline.left_s())):
         deadline.moved()
         held += piece
-    return incoming.conceal(bytes(held))[:ERROR_BYTES]
+    readable = plain(bytes(held), header(incoming.headers, b"content-encoding"), ERROR_BYTES)
+    return UNREADABLE if readable is None else incoming.conceal(readable)[:ERROR_BYTES]
 
 
 def error_reply(incoming: Incoming, body: bytes) -> Reply:
     """An upstream's error passes through, scrubbed of anything that looks like a key; nobody is to try again (R21)."""
     clean = scrub(body)
-    headers = [(name, scrub(value)) for name, value in back(incoming.headers, incoming.status) if name != b"x-should-retry"]
+    headers = [(name, scrub(value)) for name, value in back(incoming.headers, incoming.status) if name not in _NOT_OF_ERRORS]
     headers += [(b"x-should-retry", b"false"), (b"content-length", b"%d" % len(clean))]
     return Reply(incoming.status, headers, Once(clean), whole=True)
 
 
-async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline) -> Reply:
+async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline, encoding: bytes) -> Reply:
     held = [await incoming.read(deadline.left_s())]
     attempt.first_event_s = deadline.moved()
     size = len(held[0])
@@ -62,14 +68,20 @@ async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline) -> Re
         size += len(held[-1])
     headers = back(incoming.headers, incoming.status)
     attempt.state = AttemptState.FIRST_EVENT
-    if held[-1]:
-        headers = back(incoming.headers, incoming.status, unchanged=True)
-        return Reply(incoming.status, headers, _pass(incoming, b"".join(held), attempt, deadline))
     body = b"".join(held)
+    readable = None if held[-1] else plain(body, encoding, WHOLE_BYTES + 1)
+    if readable is None or len(readable) > WHOLE_BYTES:
+        return Reply(incoming.status, _as_it_came(incoming, encoding), _pass(incoming, body, attempt, deadline))
     if incoming.status not in (204, 304):
-        headers.append((b"content-length", b"%d" % len(body)))
+        headers.append((b"content-length", b"%d" % len(readable)))
     attempt.state = AttemptState.DONE
-    return Reply(incoming.status, headers, Once(body), whole=True)
+    return Reply(incoming.status, headers, Once(readable), whole=True)
+
+
+def _as_it_came(incoming: Incoming, encoding: bytes) -> list[Header]:
+    headers = back(incoming.headers, incoming.status, unchanged=True)
+    # It was asked not to compress; its client can read what we cannot.
+    return headers if encoding == b"identity" else [*headers, (b"content-encoding", encoding)]
 
 
 class Once:

@@ -39,6 +39,8 @@ class Rule:
 TABLE: dict[Outcome, Rule] = {
     # Nothing was written: sending elsewhere is always safe.
     Outcome.NOT_SENT: Rule(Next.SAME_MODEL, Next.SAME_MODEL),
+    # Its address may not be connected to, now or later; another provider's may.
+    Outcome.FORBIDDEN: Rule(Next.OTHER_ACCOUNT, Next.OTHER_ACCOUNT),
     # A complete 408 or 5xx without usage: not billed.
     Outcome.RETRY: Rule(Next.SAME_MODEL, Next.SAME_MODEL),
     # A complete 429: not billed, and free again after its wait.

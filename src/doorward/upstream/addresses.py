@@ -11,7 +11,7 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 
-from doorward.upstream.port import Origin, Unreachable
+from doorward.upstream.port import Forbidden, Origin, Unreachable
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -107,7 +107,7 @@ class Resolver:
         self._asking: dict[tuple[str, int], asyncio.Task[list[Address]]] = {}
 
     async def addresses(self, origin: Origin) -> list[Address]:
-        """At least one address that may be connected to. Raises `Unreachable`."""
+        """At least one address that may be connected to. Raises `Unreachable`, and `Forbidden` where all are refused."""
         key = (origin.host, origin.port)
         found = self._known.get(key)
         if found is None or found[0] < asyncio.get_running_loop().time():
@@ -117,7 +117,9 @@ class Resolver:
         refusals = [refusal(str(address.sockaddr[0]), origin.allow_private) for address in addresses]
         allowed = [address for address, why in zip(addresses, refusals, strict=True) if why is None]
         if not allowed:
-            raise Unreachable(f"{origin.host}: its address {refusals[0]}" if refusals else f"{origin.host}: no address found")
+            if not refusals:
+                raise Unreachable(f"{origin.host}: no address found")
+            raise Forbidden(f"{origin.host}: its address {refusals[0]}")
         return allowed
 
     def forget(self, origin: Origin) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from doorward.core.exchange import Headers, header
-from doorward.upstream.port import Silent, Stage, TransportError
+from doorward.upstream.port import Forbidden, Silent, Stage, TransportError
 
 MOST_WAIT_S = 7 * 86_400.0
 """A longer wait is a mistake or a trick; longer than any OpenAI window."""
@@ -31,6 +31,8 @@ class Outcome(enum.StrEnum):
     CONTEXT_LENGTH = "context_length"
     AMBIGUOUS = "ambiguous"
     NOT_SENT = "not_sent"
+    FORBIDDEN = "forbidden"
+    """Not sent, because its address may not be connected to."""
 
     @property
     def elsewhere(self) -> bool:
@@ -38,7 +40,9 @@ class Outcome(enum.StrEnum):
         return self in _ELSEWHERE
 
 
-_ELSEWHERE = frozenset((Outcome.RETRY, Outcome.REST, Outcome.REST_QUOTA_OWNER, Outcome.QUARANTINE, Outcome.NOT_SENT))
+_ELSEWHERE = frozenset(
+    (Outcome.RETRY, Outcome.REST, Outcome.REST_QUOTA_OWNER, Outcome.QUARANTINE, Outcome.NOT_SENT, Outcome.FORBIDDEN)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,8 @@ def classify_answer(status: int, headers: Headers, body_start: bytes, now_s: flo
 
 def classify_error(error: TransportError) -> Verdict:
     """Lost or silent after the first written byte: it may have been done, and billed."""
+    if isinstance(error, Forbidden):
+        return Verdict(Outcome.FORBIDDEN, reason=str(error))
     sent = error.stage is not Stage.CONNECTING
     return Verdict(Outcome.AMBIGUOUS if sent else Outcome.NOT_SENT, reason=str(error), silent=isinstance(error, Silent))
 

@@ -37,10 +37,14 @@ class TransportError(Exception):
 
 
 class Unreachable(TransportError):
-    """Refused, DNS, TLS, connect timeout, or an address that is not allowed: nothing was sent."""
+    """Refused, DNS, TLS, or connect timeout: nothing was sent."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, Stage.CONNECTING)
+
+
+class Forbidden(Unreachable):
+    """Every address of the host is one that may not be connected to: asking again changes nothing."""
 
 
 class Lost(TransportError):
