@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -17,11 +18,36 @@ from tests.house import House, house
 from tests.scripted import Request, ScriptedUpstream
 
 from doorward.core.caller import KeyLimits
+from doorward.store.call_rows import AttemptRow
 from doorward.store.routes import RouteRule, Routes
 
 CALLS = count("calls under random faults", small=60, full=5000)
-AT_ONCE = 20
+AT_ONCE = 40
 WORDS = [f"word{i} " for i in range(12)]
+SILENT_S = 1.5
+"""Long enough for a whole answer beside others' work, so that nearly every loss is one that the upstream has made."""
+
+
+@dataclass
+class Asked:
+    """One attempt, as the upstream knows it."""
+
+    request: Request
+    kind: str
+    """whole · refused (complete, without usage: not charged) · lost (cut, or silent)."""
+
+    @property
+    def is_charged(self) -> bool:
+        return self.kind != "refused"
+
+    def is_lost(self, attempt: AttemptRow, limit_s: float) -> bool:
+        """By the upstream's own doing; or Doorward hung up on it, and not before its limit, and asked nothing more there."""
+        if self.kind == "lost":
+            return True
+        connection = self.request.connection
+        hung_up = connection.left_s is not None and connection.requests[-1] is self.request
+        lasted_s = ((attempt.ended_ms or 0) - attempt.started_ms) / 1000
+        return self.kind == "whole" and hung_up and lasted_s > limit_s - 0.01
 
 
 class Faulty:
@@ -29,77 +55,93 @@ class Faulty:
 
     def __init__(self, seed: str) -> None:
         self._rng = random.Random(seed)
-        self.charged: Counter[str] = Counter()
-        """By the client call's id: attempts that were or may have been worked on."""
-        self.lost: Counter[str] = Counter()
-        self.asked: Counter[str] = Counter()
+        self.asked: defaultdict[str, list[Asked]] = defaultdict(list)
+        """By the client call's id, in order."""
 
     def __call__(self, request: Request) -> Answer:
-        name = request.header("x-request-id") or ""
-        self.asked[name] += 1
         stream = bool(request.json.get("stream"))
         whole = chat_stream(WORDS) if stream else chat_answer("".join(WORDS), output_tokens=len(WORDS))
         kind = self._rng.choices(["whole", "refused", "lost"], [4, 3, 4])[0]
+        self.asked[request.header("x-request-id") or ""].append(Asked(request, kind))
         if kind == "refused":
             status = self._rng.choice([408, 429, 500, 502, 503])
             return error_answer(status, None, headers={"retry-after": "0"})
-        self.charged[name] += 1
         if kind == "whole":
             return whole
-        self.lost[name] += 1
         end: Step = self._rng.choice([Reset(), Close(), Never()])
         return whole.cut(self._rng.randrange(0, len(whole.wire) - 40), end)
 
 
-async def prepare(home: House, up: ScriptedUpstream, *, rescue: bool) -> None:
-    await home.provider("scripted", up.base_url, "m-*", prices="free")
+async def prepare(home: House, up: ScriptedUpstream, *, rescue: bool, prices: str | None = "free") -> None:
+    await home.provider("scripted", up.base_url, "m-*", prices=prices)
     for label in ("one", "two"):
         await home.account("scripted", label=label)
     await Routes(home.app.ground.store).set(RouteRule("m-first", ("m-second",), rescue=rescue))
     await home.app.ground.catalogue.refresh()
 
 
-async def losses_of(home: House) -> tuple[Counter[str], Counter[str]]:
-    """By the client call's id: ambiguous attempts in the book, and how many of them a time limit ended."""
-    query = "SELECT calls.id, attempts.reason FROM attempts JOIN calls USING (opening) WHERE attempts.state = 'ambiguous'"
+async def attempts_in(home: House) -> dict[str, list[AttemptRow]]:
+    """The book's attempts by the client call's id, in order."""
+    query = "SELECT calls.id, attempts.* FROM attempts JOIN calls USING (opening) ORDER BY attempts.opening, attempts.number"
+    found: defaultdict[str, list[AttemptRow]] = defaultdict(list)
     async with home.app.ground.store.reading() as connection:
-        found = (await connection.execute(text(query))).all()
-    return Counter(row.id for row in found), Counter(row.id for row in found if "nothing came for" in row.reason)
+        for name, *fields in (await connection.execute(text(query))).all():
+            found[name].append(AttemptRow(*fields))
+    return found
 
 
-LIMITS = {"first_event_streamed_s": 0.4, "first_event_whole_s": 0.4, "idle_s": 0.4, "retry_wait_s": 0.5, "breaker_open_s": 0.1}
+def limits_of(silent_s: float) -> dict[str, float]:
+    limits = dict.fromkeys(("first_event_streamed_s", "first_event_whole_s", "idle_s"), silent_s)
+    return limits | {"retry_wait_s": 0.5, "breaker_open_s": 0.1}
 
 
+LIMITS = limits_of(0.4)
+
+
+@pytest.mark.timeout(max(60, CALLS // 10))
 @pytest.mark.parametrize("rescue", [False, True], ids=["plain", "rescue"])
 async def test_what_one_call_may_be_billed(tmp_path: Path, rescue: bool) -> None:
     faulty = Faulty(f"i4 {rescue}")
     rng = random.Random(4)
-    async with ScriptedUpstream(faulty) as up, house(tmp_path, **LIMITS) as home:
-        await prepare(home, up, rescue=rescue)
-        headers = {"authorization": f"Bearer {await home.key()}"}
-        async with httpx2.AsyncClient(base_url=home.url, headers=headers, timeout=60) as client:
-
-            async def call(number: int) -> str:
-                body = {"model": "m-first", "messages": [{"role": "user", "content": "x"}], "stream": rng.random() < 0.6}
-                reply = await client.post("/v1/chat/completions", json=body, headers={"x-request-id": f"call-{number:06}"})
-                return reply.text
-
-            for start in range(0, CALLS, AT_ONCE):
-                await asyncio.gather(*(call(number) for number in range(start, min(start + AT_ONCE, CALLS))))
-        rows = await home.rows(CALLS, within_s=60)
-        losses, late = await losses_of(home)
-    assert len(rows) == CALLS
-    assert {row.id: row.attempts for row in rows} == {row.id: faulty.asked[row.id] for row in rows}
     names = [f"call-{number:06}" for number in range(CALLS)]
-    assert sum(faulty.lost.values()) > CALLS / 10, "hardly a loss: nothing was shown"
-    if not rescue:
-        assert max(faulty.charged[name] for name in names) <= 1
-    else:
-        assert all(faulty.charged[name] <= 1 + losses[name] for name in names)
-        # what the upstream thinks whole, and a crowded machine brought after the limit, is a loss like any other
-        assert all(losses[name] <= faulty.lost[name] + late[name] for name in names)
-        assert any(faulty.charged[name] > 1 for name in names), "a route with rescue does resend"
-    assert max(faulty.asked.values()) <= 6
+    priced = {"assume_price_usd": "1", "max_output_tokens": 1000}
+    async with ScriptedUpstream(faulty) as up, house(tmp_path, **priced, **limits_of(SILENT_S)) as home:
+        await prepare(home, up, rescue=rescue, prices=None)
+        budget = KeyLimits(budget_nanos=10**15, budget_period="ever")
+        headers = {"authorization": f"Bearer {await home.key(limits=budget)}"}
+        await home.app.traffic.budgets.refresh()
+        left = iter(names)
+
+        async def client() -> None:
+            """One call after another, until none is left."""
+            async with httpx2.AsyncClient(base_url=home.url, headers=headers, timeout=60) as door:
+                for name in left:
+                    message = {"role": "user", "content": "x"}
+                    body = {"model": "m-first", "messages": [message], "stream": rng.random() < 0.6, "max_tokens": 100}
+                    await door.post("/v1/chat/completions", json=body, headers={"x-request-id": name})
+
+        await asyncio.gather(*(client() for _ in range(AT_ONCE)))
+        rows = await home.rows(CALLS)
+        book = await attempts_in(home)
+    assert sorted(row.id for row in rows) == names
+    assert {row.id: row.attempts for row in rows} == {name: len(faulty.asked[name]) for name in names}
+    for name in names:
+        asked, attempts = faulty.asked[name], book[name]
+        pairs = list(zip(attempts, asked, strict=True))
+        told = [(known.kind, attempt.state, attempt.reason, attempt.held_nanos) for attempt, known in pairs]
+        losses = [pair for pair in pairs if pair[0].state == "ambiguous"]
+        charged = [attempt for attempt, known in pairs if known.is_charged]
+        assert all(known.is_lost(attempt, SILENT_S) for attempt, known in losses), told
+        assert all((attempt.state == "failed") == (not known.is_charged) for attempt, known in pairs), told
+        assert len(charged) <= (1 + len(losses) if rescue else 1), told
+        assert len(asked) <= 6, told
+        # each has a worst case of its own, as large as the first one's
+        assert len({attempt.held_nanos for attempt in charged}) <= 1, told
+        assert all(attempt.held_nanos for attempt in charged), told
+    kinds = Counter(known.kind for asked in faulty.asked.values() for known in asked)
+    assert kinds["lost"] > CALLS / 10, "hardly a loss: nothing was shown"
+    most = max(sum(known.is_charged for known in asked) for asked in faulty.asked.values())
+    assert (most > 1) == rescue, "a route with rescue does resend"
 
 
 async def test_each_further_attempt_has_its_own_hold(tmp_path: Path) -> None:
