@@ -208,7 +208,7 @@ async def test_writes_of_other_nouns_get_their_audit_row_and_readings_none(tmp_p
             assert error_of(await root.post("/api/v1/me/keys/unknown/revoke"), 404)
             rows = (await door.desk.audit.page(limit=50))[::-1][before:]
             assert [(row.action, row.target, row.actor) for row in rows] == [
-                ("POST /api/v1/me/keys", "", "root@example.com"),
+                ("POST /api/v1/me/keys", f"key:{key['id']}", "root@example.com"),
                 ("POST /api/v1/me/keys/{key_id}/revoke", key["id"], "root@example.com"),
             ]
             verdict = (await root.get("/api/v1/audit/verify")).json()

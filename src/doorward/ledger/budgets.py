@@ -131,7 +131,8 @@ class Budgets:
         pot = self.leasing.pots.get((cap.subject, known[0]))
         if pot is None:
             pot = self.leasing.pots[cap.subject, known[0]] = Pot(cap.subject, known[0], cap.nanos, known[1])
-        pot.cap = cap.nanos
+        if pot.cap != cap.nanos:
+            pot.cap, pot.refused_until = cap.nanos, 0.0  # what was refused under the old cap may fit under the new
         return pot
 
     def _period(self, period: Period, now: float) -> tuple[str, float]:

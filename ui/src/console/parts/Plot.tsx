@@ -57,7 +57,7 @@ export function Plot({ starts, lines, kind, says, running, label, at, setAt, ope
     else if (event.key === "Escape") setAt(null);
   };
 
-  return <div ref={box} role="img" aria-label={label} tabIndex={0} onKeyDown={pressed} onPointerLeave={() => setAt(null)} className={open ? "cursor-pointer rounded-control" : "rounded-control"} style={{ height: HEIGHT }} />;
+  return <div ref={box} role="img" aria-label={label} tabIndex={0} onKeyDown={pressed} onPointerLeave={() => setAt(null)} className={`overflow-hidden rounded-control ${open ? "cursor-pointer" : ""}`} style={{ height: HEIGHT }} />;
 }
 
 /** Middle of a step: where its bar stands. */
