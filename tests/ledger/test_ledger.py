@@ -209,13 +209,15 @@ async def test_unbroken_raises_what_the_work_raises() -> None:
 
 
 async def test_refusals_are_counted_and_a_few_are_kept_whole(ledger: Ledger, shelf: MemoryShelf) -> None:
-    for _ in range(20):
-        with pytest.raises(BudgetExceeded):
-            async with ledger.entry(caller(), exchange(), CHAT):
-                raise BudgetExceeded("used up")
+    for _ in range(3):
+        for _ in range(20):
+            with pytest.raises(BudgetExceeded):
+                async with ledger.entry(caller(), exchange(), CHAT):
+                    raise BudgetExceeded("used up")
+        await moved(shelf, book.SAMPLED)
+        await asyncio.sleep(0.3)  # the counts have moved on, and a minute's samples are still taken
     rows = await moved(shelf, book.SAMPLED)
-    await asyncio.sleep(0.3)
-    assert sum(shelf.refusals.values()) == 20
+    assert sum(shelf.refusals.values()) == 60
     assert {refusal.code for refusal in shelf.refusals} == {"budget_exceeded"}
     assert book.SAMPLED <= len(rows) <= 2 * book.SAMPLED, "samples of one minute, or of two"
     assert {(row.outcome, row.cost_nanos, row.error_code) for row in rows} == {("refused", 0, "budget_exceeded")}

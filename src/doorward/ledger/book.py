@@ -47,6 +47,10 @@ class Book:
         self._clock = clock
         self._rows: deque[tuple[Settled, Segment | None]] = deque()
         self._refusals: dict[Refusal, int] = {}
+        """Not in the database yet."""
+        self._sampled: dict[Refusal, int] = {}
+        """Counts of this minute, which outlast what is moved."""
+        self._minute = 0
         self._wake = asyncio.Event()
         self._flushing = asyncio.Lock()
         self._away = False
@@ -78,9 +82,12 @@ class Book:
         """Count a refusal -> whether this one is a sample that deserves a row of its own."""
         caller = entry.caller
         refusal = Refusal(int(entry.wall_s // 60), caller.owner, caller.key_id or "", caller.user_id or "", entry.endpoint, code)
-        count = self._refusals.get(refusal, 0) + 1
-        self._refusals[refusal] = count
+        self._refusals[refusal] = self._refusals.get(refusal, 0) + 1
         self._wake.set()
+        if refusal.minute > self._minute:
+            self._minute = refusal.minute
+            self._sampled.clear()
+        count = self._sampled[refusal] = self._sampled.get(refusal, 0) + 1
         return count <= SAMPLED
 
     async def run(self) -> None:
