@@ -89,6 +89,10 @@ class App:
         """What was really bound: links, cookies and passkeys go by it."""
         self.people.desk.site.listens_on(port, is_https=is_https)
 
+    def drain(self) -> None:
+        """No more new calls are wanted: `/readyz` says so, and pages that watch live are let go."""
+        self.is_draining = True
+
     async def stop(self) -> None:
         self.is_draining = True
         await self._running.stop()
@@ -144,6 +148,7 @@ async def _serve(
             ),
             drain_s=settings.drain_s,
             on_ready=ready,
+            on_stop=app.drain,
             lifespan="off",
         )
     finally:

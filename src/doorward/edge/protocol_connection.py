@@ -22,9 +22,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from doorward.core.errors import DoorwardError, TooSlow
+from doorward.core.errors import DoorwardError, TooSlow, Unavailable
 from doorward.core.exchange import header
-from doorward.edge.protocol_cycle import Cycle, Flow
+from doorward.edge.protocol_cycle import STOPPING, Cycle, Flow
 from doorward.edge.protocol_head import Limits
 from doorward.edge.protocol_ids import fit_request_id
 from doorward.edge.protocol_watch import Watch
@@ -100,6 +100,11 @@ class Connection(HttpToolsProtocol):
         """Close if nothing was asked for so many seconds."""
         if self._running is None and self._state == BETWEEN and self.loop.time() - self._since_s >= for_s:
             self.transport.close()
+
+    def tell(self) -> None:
+        """The drain is over: whoever waits for an answer is told at once, before its call is settled."""
+        if self._running is not None:
+            self._running.tell(Unavailable(STOPPING, retry_after_s=1))
 
     # Answers and refusals
 

@@ -50,6 +50,7 @@ class Cycle(RequestResponseCycle):
         self.answered_with: Sequence[Header] = ()
         self.loop = loop
         self._head = b""
+        self._told = False
 
     def leave(self) -> None:
         """The client has gone: `receive` says so, and whoever waits on `gone` is told at once."""
@@ -57,6 +58,24 @@ class Cycle(RequestResponseCycle):
             self.disconnected = True
             self.message_event.set()
             self.gone.happen()
+
+    def tell(self, error: DoorwardError) -> None:
+        """End the answer with `error` without waiting for the app, of which nothing is passed on any more.
+
+        A stream gets one error event and its end. Another answer that has begun is left to be broken off (`_end_early`).
+        """
+        if self.disconnected or self.response_complete:
+            return
+        if not self.response_started:
+            headers, content = envelope.answer(error, self.request_id)
+            self._begin({"status": error.status, "headers": [*headers, (b"connection", b"close")]})
+        elif self._is_stream():
+            content = envelope.event(error)
+        else:
+            return
+        self.keep_alive = False
+        self._told = True
+        self._pass(content, more=False)
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         try:
@@ -90,20 +109,23 @@ class Cycle(RequestResponseCycle):
         if not self.response_started:
             await self._answer(error)
             return
-        is_stream = any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in self.answered_with)
         self._send_head()
-        if is_stream and self.chunked_encoding:
+        if self._is_stream():
             event = envelope.event(error)
             self.transport.write(b"%x\r\n%b\r\n" % (len(event), event))
         self.transport.close()
 
+    def _is_stream(self) -> bool:
+        events = any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in self.answered_with)
+        return events and bool(self.chunked_encoding)
+
     async def send(self, message: Any) -> None:
         """ASGI's `send`. The head waits for the first body bytes, so that a short answer is one packet and one system call."""
-        if self.disconnected:
+        if self.disconnected or self._told:
             return
         if self.flow.write_paused:
             await self.flow.drain()
-            if self.disconnected:
+            if self.disconnected or self._told:
                 return
         if message["type"] == "http.response.start":
             self._begin(message)

@@ -1,8 +1,8 @@
 """Listening, serving and stopping, on uvicorn's server with uvloop and our protocol.
 
-Stopping (SIGTERM, SIGINT): the sockets close; idle connections stay a moment longer, because a request may
-already be on its way on them; open calls may finish for `drain_s`; then they are cancelled, which tells
-streams with an error event. A second signal skips the wait.
+Stopping (SIGTERM, SIGINT): the sockets close; idle connections stay a moment longer, because a request may already be on its
+way on them; open calls may finish for `drain_s`; then all clients are told in one go, streams with an error event, and the
+calls are cancelled and settle. A second signal skips the wait.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _log = logging.getLogger("doorward.edge")
 IDLE_GRACE_S = 1.0
 """How long idle connections outlive the listening socket, and an answer whose head promised to keep them."""
 CANCEL_GRACE_S = 5.0
-"""How long cancelled calls may take to tell their clients and settle."""
+"""How long cancelled calls may take to settle; their clients have been told before."""
 FLUSH_GRACE_S = 1.0
 """How long the last bytes may take to leave."""
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -71,10 +71,11 @@ async def serve(
     limits: Limits | None = None,
     drain_s: float = 30.0,
     on_ready: OnReady | None = None,
+    on_stop: Callable[[], object] = lambda: None,
     stop: asyncio.Event | None = None,
     lifespan: Literal["auto", "on", "off"] = "auto",
 ) -> None:
-    """Serve an ASGI app until SIGTERM, SIGINT or `stop`. `on_ready(host, port)` gets what was really bound.
+    """Serve an ASGI app until SIGTERM, SIGINT or `stop`. `on_ready` gets what was really bound; the drain begins with `on_stop`.
 
     Raises `PortInUse`, `Unusable` or `CannotListen` before anything is served.
     """
@@ -92,7 +93,7 @@ async def serve(
         server_header=False,
         date_header=True,
     )
-    server = _Server(config, listening, context, limits, drain_s, on_ready)
+    server = _Server(config, listening, context, limits, drain_s, on_ready, on_stop)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
         if stop is not None:
@@ -156,6 +157,7 @@ class _Server(uvicorn.Server):
         limits: Limits,
         drain_s: float,
         on_ready: OnReady | None,
+        on_stop: Callable[[], object],
     ) -> None:
         super().__init__(config)
         self._listener = listener
@@ -163,7 +165,7 @@ class _Server(uvicorn.Server):
         self._limits = limits
         self._protocol = protocol_class(limits)
         self._drain_s = drain_s
-        self._on_ready = on_ready
+        self._on_ready, self._on_stop = on_ready, on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self.lifespan.startup()
@@ -174,11 +176,11 @@ class _Server(uvicorn.Server):
         def connection() -> DoorProtocol:
             return self._protocol(self.config, self.server_state, self.lifespan.state, loop)
 
-        handshake_s = self._limits.head_timeout_s if self._tls else None
-        listening = await loop.create_server(
-            connection, sock=self._listener, ssl=self._tls, backlog=2048, ssl_handshake_timeout=handshake_s
+        within_s = self._limits.head_timeout_s if self._tls else None
+        server = await loop.create_server(
+            connection, sock=self._listener, ssl=self._tls, backlog=2048, ssl_handshake_timeout=within_s
         )
-        self.servers = [listening]
+        self.servers = [server]
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -188,6 +190,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         connections: set[Any] = self.server_state.connections
+        self._on_stop()
         await asyncio.sleep(0)  # connections that wait to be accepted are, before the socket goes
         for server in self.servers:
             server.close()
@@ -201,7 +204,7 @@ class _Server(uvicorn.Server):
                 for connection in list(connections):
                     connection.close_if_idle(grace_s)
             await asyncio.sleep(0.05)
-        await self._cancel_open()
+        await self._cancel_open(connections)
         await self._close_all(connections)
         if not self.force_exit:
             await self.lifespan.shutdown()
@@ -216,13 +219,15 @@ class _Server(uvicorn.Server):
         for connection in list(connections):
             connection.transport.abort()
 
-    async def _cancel_open(self) -> None:
+    async def _cancel_open(self, connections: set[Any]) -> None:
         tasks = list(self.server_state.tasks)
         if not tasks:
             return
         _log.warning("calls still open after the drain are ended", extra={"calls": len(tasks)})
         for task in tasks:
             task.cancel()
+        for connection in list(connections):
+            connection.tell()
         await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
 
     @contextlib.contextmanager
