@@ -21,7 +21,7 @@ import httpx2
 import msgspec
 from tests.answers import chat_stream
 from tests.house import house
-from tests.ledger.purse import call, eventually, key, leased, process, spent
+from tests.ledger.purse import call, eventually, key, leased, process, taken
 from tests.ledger.purse import rows as query
 from tests.money.gateways import ASK, IN, OUT, PATH
 from tests.money.test_aborted import left_after, row_of
@@ -74,7 +74,7 @@ async def test_i3_the_book_is_the_bill(tmp_path: Path) -> None:
 
 
 def breaks_i5(url: str, cap: Decimal) -> list[str]:
-    used = spent(url) + leased(url)
+    used = taken(url)
     return [f"{used} of {cap} USD are spent or held"] if used > cap else []
 
 

@@ -108,6 +108,12 @@ def leased(url: str) -> Decimal:
     return Decimal(sum(row[0] for row in rows(url, "SELECT leased_nanos FROM budget_periods"))) / 10**9
 
 
+def taken(url: str, subject: str = "key:k1") -> Decimal:
+    """Spent and leased as one reading: between two, a slice may go from the one to the other."""
+    found = rows(url, f"SELECT spent_nanos + leased_nanos FROM budget_periods WHERE subject = '{subject}'")
+    return Decimal(sum(row[0] for row in found)) / 10**9
+
+
 async def eventually(true: Callable[[], bool], within_s: float = 8.0) -> None:
     for _ in range(int(within_s / 0.02)):
         if true():

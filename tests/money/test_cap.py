@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.counts import count
-from tests.ledger.purse import call, eventually, key, leased, prices, process, rows, spent
+from tests.ledger.purse import call, eventually, key, leased, prices, process, rows, spent, taken
 
 from doorward.core.clock import SystemClock
 from doorward.core.errors import BudgetExceeded
@@ -85,7 +85,7 @@ async def most_used(url: str, done: asyncio.Event) -> Decimal:
     """The largest sum of spent and leased that anybody could see."""
     most = Decimal(0)
     while not done.is_set():
-        most = max(most, spent(url) + leased(url))
+        most = max(most, taken(url))
         await asyncio.sleep(0.01)
     return most
 
@@ -145,7 +145,7 @@ async def test_an_owner_that_was_paused_past_its_lease(both: str, tmp_path: Path
     """Charged in full while it sleeps; lowered to what its calls cost when it is back; never free money between."""
     async with spender(job="hold", url=both, cap="0.20", home=str(tmp_path / "j"), times=SHORT) as owner:
         assert (await owner.says())["holding"]
-        before = spent(both) + leased(both)
+        before = taken(both)
         assert before >= Decimal("0.12")
         os.kill(owner.child.pid, signal.SIGSTOP)
         try:
@@ -168,7 +168,7 @@ async def test_a_killed_owner_is_charged_and_its_journal_lowers_the_charge_once(
         said = await owner.says()
         owner.child.kill()
         await owner.child.wait()
-    assert leased(both) + spent(both) >= Decimal("0.12")
+    assert taken(both) >= Decimal("0.12")
 
     def is_gone(started: str) -> bool:
         return not any(home.glob(f"{started}-*"))
