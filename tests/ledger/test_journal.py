@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,3 +121,25 @@ def test_damage_is_kept_beside_and_reported(tmp_path: Path, caplog: pytest.LogCa
     assert "damaged" in caplog.text
     assert [p.name for p in tmp_path.iterdir()] == ["p-1.damaged"]
     assert read((tmp_path / "p-1.damaged").read_bytes()).damage.from_byte == 0
+
+
+def test_a_journal_may_be_closed_while_a_thread_still_tends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopping cancels who waits for that thread, not the thread."""
+    journal = Journal(tmp_path, "p", rotate_bytes=1)
+    journal.open()
+    for _ in range(3):
+        journal.closed(journal.opened(b"call"), "call")
+    slow, begun = os.fdatasync, threading.Event()
+
+    def slowly(fd: int) -> None:
+        begun.set()
+        time.sleep(0.05)
+        slow(fd)
+
+    monkeypatch.setattr(os, "fdatasync", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        tending = pool.submit(journal.tend)
+        begun.wait()
+        journal.close()
+        tending.result()
+    assert list(tmp_path.iterdir()) == []

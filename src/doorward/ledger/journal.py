@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,8 @@ class Journal:
         self._segments: list[Segment] = []
         self._number = 0
         self._current: Segment | None = None
+        self._tending = threading.Lock()
+        """Cancelling who waits for a thread does not end it: it may still be tending when the journal is closed."""
 
     def open(self) -> None:
         """Make the directory and the first file. Raises `OSError` when that cannot be done: the start stops."""
@@ -142,7 +145,11 @@ class Journal:
         return segment
 
     def tend(self) -> None:
-        """Sync what was written; remove files that are done. Slow: for a thread, one call at a time."""
+        """Sync what was written; remove files that are done. Slow: for a thread."""
+        with self._tending:
+            self._tend()
+
+    def _tend(self) -> None:
         for segment in list(self._segments):
             if segment.dirty:
                 segment.dirty = False
@@ -160,11 +167,12 @@ class Journal:
     def close(self) -> None:
         """Sync, and leave only files that the next start must read."""
         self._current = None
-        with contextlib.suppress(OSError):
-            self.tend()
-        for segment in list(self._segments):
-            os.close(segment.fd)
-            self._segments.remove(segment)
+        with self._tending:
+            with contextlib.suppress(OSError):
+                self._tend()
+            for segment in self._segments:
+                os.close(segment.fd)
+            self._segments.clear()
 
     def _remove(self, segment: Segment) -> None:
         self._segments.remove(segment)
