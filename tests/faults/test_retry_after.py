@@ -66,6 +66,21 @@ async def test_every_form_that_fits_is_waited_for(tmp_path: Path) -> None:
     record(Row("429 with Retry-After in seconds, date, ms, past, 0, negative", False, TRIES * len(FORMS), "whole answer", "2 + 0"))
 
 
+async def test_a_503_that_says_when_is_not_asked_earlier(tmp_path: Path) -> None:
+    """It rests nobody, as a 429 does; the call itself keeps the wait."""
+    times: list[float] = []
+
+    def script(request: Request) -> Answer:
+        times.append(time.monotonic())
+        return chat_answer() if len(times) > 1 else error_answer(503, "overloaded", headers={"retry-after": "1"})
+
+    async with stage(tmp_path, script, rescue=False, fallback=False) as on:
+        caller = await on.chat(stream=False)
+        assert caller.status == 200, caller.raw
+        assert times[1] - times[0] >= 0.998
+    record(Row("503 with Retry-After: 1 once", False, 1, "whole answer", "2 + 0"))
+
+
 async def test_a_wait_beyond_what_is_left_goes_back_as_it_came(tmp_path: Path) -> None:
     for name, form in TOO_LONG.items():
         async with stage(
