@@ -100,10 +100,10 @@ class Trip:
         return plan not in self.out and 0 < self.tries.get(plan, 0) < most
 
     def _wait_s(self, plan: Plan, verdict: Verdict | None, health: Health) -> float:
-        """What the upstream asks for is a lower bound; jitter comes on top where it asks for nothing."""
+        """What the upstream asks for, which `health` keeps as a rest, is a lower bound; jitter where it asks for nothing."""
         wait_s = max(health.wait_s(plan), self._spacing_s(plan))
         if verdict is not None and verdict.retry_after_s:
-            return max(wait_s, verdict.retry_after_s)
+            return wait_s
         return max(wait_s, backoff_s(self.tries[plan], self.rng))
 
     def _fitting(self, plan: Plan, wait_s: float) -> Step | None:
