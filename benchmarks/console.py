@@ -44,7 +44,7 @@ PAGES = {
 SEEN = """() => new Promise((done) => {
     const look = () => {
         const drawn = document.querySelector("main h1") && !document.querySelector('main [aria-label="Loading"]');
-        if (drawn && document.querySelector("main table, main ol, main dl, main li, main section")) done(performance.now());
+        if (drawn && document.querySelector("main table, main ol, main dl, main li, main section, main p")) done(performance.now());
         else requestAnimationFrame(look);
     };
     look();

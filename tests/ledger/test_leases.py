@@ -124,6 +124,8 @@ async def run(done: list[tuple[str, int, int]], migrated: Path) -> None:
                 await store.close()
 
 
+# once in hundreds an example ends, and its directory goes, while a cancelled step's connection is still being opened
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @given(done=st.lists(steps, min_size=6, max_size=25))
 @settings(
     max_examples=count("interleavings of leases", small=30, full=1000),
