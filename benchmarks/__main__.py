@@ -19,6 +19,7 @@ def main() -> int:
         print(f"no benchmark {', '.join(missing)}; there are: {', '.join(names)}")
         return 2
     if len(wanted) == 1:
+        sys.argv = wanted  # some read options of their own when they are run by themselves
         measured = importlib.import_module(f"benchmarks.{wanted[0]}").main()
         if asyncio.iscoroutine(measured):
             asyncio.run(measured)
