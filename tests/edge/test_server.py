@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.edge.raw_door import answers, door, echo, on_uvloop
+from tests.edge.raw_door import Door, answers, door, echo, on_uvloop
 
 from doorward.edge.server import CannotListen, PortInUse, Unusable, serve
 
@@ -104,6 +104,19 @@ async def test_a_request_sent_right_after_a_stream_is_answered_while_stopping() 
         assert (answer.status, answer.headers["connection"]) == (200, "close")
 
 
+async def told_at_the_end(opened: Door, within_s: float) -> bytes:
+    """Stop beside a call with no head yet, which gets its 503, and an open stream -> what came of that after its first event."""
+    waiting, waiting_writer = await opened.connect()
+    waiting_writer.write(GET)
+    streaming, streaming_writer = await opened.connect()
+    streaming_writer.write(GET.replace(b"/ ", b"/stream "))
+    await streaming.readuntil(b"data: 1\n\n")
+    opened.stop.set()
+    (answer,) = answers(await asyncio.wait_for(waiting.read(), within_s))
+    assert (answer.status, answer.error["code"]) == (503, "unavailable")
+    return await asyncio.wait_for(streaming.read(), within_s)
+
+
 @on_uvloop
 async def test_after_the_drain_calls_and_streams_are_told() -> None:
     async def call(scope: Any, receive: Any, send: Any) -> None:
@@ -113,15 +126,7 @@ async def test_after_the_drain_calls_and_streams_are_told() -> None:
         await asyncio.sleep(60)
 
     async with door(call, drain_s=0.3) as opened:
-        waiting, waiting_writer = await opened.connect()
-        waiting_writer.write(GET)
-        streaming, streaming_writer = await opened.connect()
-        streaming_writer.write(GET.replace(b"/ ", b"/stream "))
-        await streaming.readuntil(b"data: 1\n\n")
-        opened.stop.set()
-        (answer,) = answers(await asyncio.wait_for(waiting.read(), 5))
-        assert (answer.status, answer.error["code"]) == (503, "unavailable")
-        rest = await asyncio.wait_for(streaming.read(), 5)
+        rest = await told_at_the_end(opened, 5)
         assert b'data: {"error":' in rest
         assert b"[DONE]" not in rest
         assert rest.count(b"data: ") == 1, "one error event is all that comes"
@@ -144,15 +149,7 @@ async def test_clients_are_told_before_their_calls_are_settled() -> None:
             await send({"type": "http.response.body", "body": b"data: 2\n\n", "more_body": True})
 
     async with door(call, drain_s=0.3) as opened:
-        waiting, waiting_writer = await opened.connect()
-        waiting_writer.write(GET)
-        streaming, streaming_writer = await opened.connect()
-        streaming_writer.write(GET.replace(b"/ ", b"/stream "))
-        await streaming.readuntil(b"data: 1\n\n")
-        opened.stop.set()
-        (answer,) = answers(await asyncio.wait_for(waiting.read(), 3))
-        assert (answer.status, answer.error["code"]) == (503, "unavailable")
-        rest = await asyncio.wait_for(streaming.read(), 3)
+        rest = await told_at_the_end(opened, 3)
         assert (rest.count(b"data: "), rest.count(b'data: {"error":')) == (1, 1)
         told.set()
         await asyncio.wait_for(opened.serving, 3)

@@ -117,6 +117,13 @@ def test_breaker_opens_probes_once_and_closes(health: Health, clock: Hand, outco
     assert not health.begin(_plan()).probe
 
 
+def test_an_address_that_is_not_allowed_says_nothing_of_the_upstream(health: Health, clock: Hand) -> None:
+    _fail(health, _plan(), times=3)
+    clock.now_s += 10
+    _fail(health, _plan(), verdict=Verdict(Outcome.FORBIDDEN))
+    assert health.begin(_plan()).probe
+
+
 def test_failed_probes_wait_longer_but_recovery_is_seen_within_30_s(health: Health, clock: Hand) -> None:
     _fail(health, _plan(), times=3)
     waits = []

@@ -225,6 +225,9 @@ class Health:
             if outcome is Outcome.RETRY and verdict.retry_after_s:
                 self.rest(plan, verdict.retry_after_s)
             return
+        if outcome is Outcome.FORBIDDEN:  # nobody was asked
+            line.breaker.abandoned(probe)
+            return
         # The upstream is there and answers: that is all a breaker asks.
         line.breaker.succeeded()
         if outcome is Outcome.REST:
