@@ -67,6 +67,7 @@ class MemoryShelf:
         self.rows: dict[str, Settled] = {}
         self.refusals: dict[Refusal, int] = {}
         self.away = False
+        self.unsyncable = False
         self.batches = 0
 
     async def absorb(self, rows: Sequence[Settled], refusals: Sequence[tuple[Refusal, int]] = ()) -> int:
@@ -78,6 +79,10 @@ class MemoryShelf:
         for refusal, count in refusals:
             self.refusals[refusal] = self.refusals.get(refusal, 0) + count
         return len(new)
+
+    async def sync(self) -> None:
+        if self.unsyncable:
+            raise StoreError("its disk fails")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from tests.ledger.conftest import CHAT, answered, caller, exchange
 
 from doorward.core.clock import SystemClock
@@ -97,26 +97,3 @@ async def test_a_call_that_is_being_settled_is_waited_for(fresh_sqlite: str, tmp
     await ending
     await store.close()
     assert list((tmp_path / "journal").iterdir()) == []
-
-
-async def test_the_journal_is_removed_for_rows_that_a_power_loss_cannot_take(
-    fresh_sqlite: str, tmp_path: Path, prices: Prices
-) -> None:
-    """The transaction that moves rows is synced with its commit: SQLite's log alone might still be in memory."""
-    store = await Store.open(fresh_sqlite)
-    said: list[str] = []
-    event.listen(
-        store._writer.sync_engine,
-        "before_cursor_execute",
-        lambda _c, _k, statement, *_: said.append(" ".join(statement.split()[:4])),
-    )
-    ledger = Ledger(tmp_path / "journal", "first", Calls(store), prices, SystemClock())
-    await ledger.start()
-    async with ledger.entry(caller(), exchange(), CHAT) as entry:
-        answered(entry)
-    await ledger.stop()
-    await store.close()
-    at = said.index("PRAGMA synchronous = FULL")
-    assert said[at + 1] == "BEGIN IMMEDIATE"
-    assert any(statement.startswith("INSERT INTO calls") for statement in said[at:])
-    assert "PRAGMA synchronous = NORMAL" not in said[at:]

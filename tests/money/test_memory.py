@@ -38,6 +38,9 @@ class Nowhere:
         self.rows += len(rows)
         return len(rows)
 
+    async def sync(self) -> None:
+        pass
+
 
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -205,17 +205,3 @@ def test_urls_as_hosting_pages_write_them() -> None:
     assert (address.connect_args["ssl"], address.connect_args["timeout"]) == ("require", 3.0)
     assert address.spoken == "postgresql://db.example:6432/doorward"
     assert parse("sqlite:////var/lib/doorward/doorward.db").file == Path("/var/lib/doorward/doorward.db")
-
-
-async def test_what_must_survive_a_power_loss_is_synced_and_the_rest_waits(tmp_path: Path) -> None:
-    """FULL (2) syncs SQLite's log with the commit; NORMAL (1) only at a checkpoint."""
-    store = await Store.open(f"sqlite:///{tmp_path}/doorward.db")
-    try:
-        seen = []
-        for durable in (False, True, True, False):
-            async with store.writing(durable=durable) as connection:
-                seen.append((await connection.execute(text("PRAGMA synchronous"))).scalar_one())
-                await Notes(store).set("a", str(len(seen)), connection)
-        assert seen == [1, 2, 2, 1]
-    finally:
-        await store.close()

@@ -2,7 +2,8 @@
 
 While the database is away, rows wait in memory; beyond `MEMORY_ROWS` only in the journal, from
 which they are read when it is back. A row that is there already is passed over (by its id), so moving one twice
-changes nothing.
+changes nothing. The journal is told that a row was moved once the row is on the database's disk, and not before:
+its file may go then, and with it the only copy that a power loss cannot take.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class Shelf(Protocol):
     async def absorb(self, rows: Sequence[Settled], refusals: Sequence[tuple[Refusal, int]] = ()) -> int:
         """Write rows, their roll-ups and refusals in one transaction -> how many rows were new. All or nothing."""
 
+    async def sync(self) -> None:
+        """Return when what was absorbed survives a power loss."""
+
 
 class Book:
     def __init__(self, shelf: Shelf, journal: Journal, clock: Clock) -> None:
@@ -46,6 +50,8 @@ class Book:
         self._journal = journal
         self._clock = clock
         self._rows: deque[tuple[Settled, Segment | None]] = deque()
+        self._unsynced: dict[Segment, int] = {}
+        """Calls of each file that are in the database and perhaps not on its disk yet: the file must stay."""
         self._refusals: dict[Refusal, int] = {}
         """Not in the database yet."""
         self._sampled: dict[Refusal, int] = {}
@@ -123,6 +129,8 @@ class Book:
                 await self._move()
             for segment in self._journal.spilled():
                 await self._fetch(segment)
+            if self._unsynced:
+                await self._sync()
 
     async def _move(self) -> None:
         batch = [self._rows[index] for index in range(min(BATCH_ROWS, len(self._rows)))]
@@ -136,18 +144,30 @@ class Book:
         for _ in batch:
             _, segment = self._rows.popleft()
             if segment is not None:
-                self._journal.moved(segment)
+                self._unsynced[segment] = self._unsynced.get(segment, 0) + 1
 
     async def _fetch(self, segment: Segment) -> None:
         """Rows that found no room in memory are read back from their file."""
         spilled = segment.spilled
         pages = await asyncio.to_thread(lambda: read(segment.path.read_bytes()))
-        await self.absorb(list(pages.settled.values()))
+        await self._write(list(pages.settled.values()))
         segment.spilled -= spilled
-        self._journal.moved(segment, spilled)
+        self._unsynced[segment] = self._unsynced.get(segment, 0) + spilled
+
+    async def _sync(self) -> None:
+        await self._shelf.sync()
+        for segment, calls in self._unsynced.items():
+            self._journal.moved(segment, calls)
+        self._unsynced.clear()
 
     async def absorb(self, rows: Sequence[Settled]) -> int:
-        """Rows from a journal, in batches; those that are in the database already change nothing."""
+        """Rows from another process's journal, which may go when this returns -> how many were new."""
+        written = await self._write(rows)
+        await self._shelf.sync()
+        return written
+
+    async def _write(self, rows: Sequence[Settled]) -> int:
+        """In batches; rows that are in the database already change nothing."""
         written = 0
         for start in range(0, len(rows), BATCH_ROWS):
             written += await self._absorb(rows[start : start + BATCH_ROWS])

@@ -51,10 +51,9 @@ class Calls:
         """Rows, their roll-ups and refusals in one transaction -> how many calls were new.
 
         A call that is there already is passed over with all that belongs to it. Raises `StoreError` when
-        the database is away: then nothing was written, or all of it was. Durable on return: the journal is
-        removed because of it.
+        the database is away: then nothing was written, or all of it was. On disk only after `sync`.
         """
-        async with self._store.writing(durable=True) as connection:
+        async with self._store.writing() as connection:
             new = await self._new(connection, rows)
             if new:
                 await self._insert(connection, "calls", [msgspec.structs.astuple(row.call) for row in new])
@@ -74,6 +73,10 @@ class Calls:
                 counted = [(*msgspec.structs.astuple(refusal), count) for refusal, count in refused]
                 await self._insert(connection, "refusals", counted)
         return len(new)
+
+    async def sync(self) -> None:
+        """What was absorbed survives a power loss: the journal may forget it. Raises `StoreError`."""
+        await self._store.sync()
 
     async def _new(self, connection: AsyncConnection, rows: Sequence[Settled]) -> list[Settled]:
         new = {row.call.opening: row for row in rows}

@@ -2,6 +2,7 @@
 
     async with store.reading() as connection:   each statement sees what is committed; writing is refused
     async with store.writing() as connection:   one transaction, committed at the end of the block, undone by an exception
+    await store.sync()                          all that is committed survives a power loss, too
 
 No connection is held while a stream flows. A database that is away raises `StoreError` (503),
 which names no host; the cause is chained for the log.
@@ -23,6 +24,7 @@ from doorward.store import schema, witness
 from doorward.store.address import Address, Dialect, parse, prepare_file
 from doorward.store.away import AWAY, away_is_503, broken_socket_is_503, connecting_is_503, root_cause
 from doorward.store.tables.columns import database_now
+from doorward.store.write_ahead import MOVE_ALL, WriteAheadLog
 
 BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process's writer."""
@@ -40,6 +42,7 @@ class Store:
         self._writer = _engine(address, reads=False)
         # SQLite has one writer: queueing here in order beats polling for the file's lock
         self._turn = asyncio.Lock()
+        self._log = WriteAheadLog(address.file) if address.file is not None else None
         self._writing_task: asyncio.Task[Any] | None = None
         # Kept here and not in the connection's `info`: a cancelled one reconnects when that is touched.
         self._after_commit: dict[int, list[Callable[[], object]]] = {}
@@ -66,6 +69,8 @@ class Store:
             if isinstance(error, (SQLAlchemyError, OSError)) or (isinstance(error, StoreError) and error.message == AWAY):
                 raise StoreError(f"The database {address.spoken} cannot be used: {root_cause(error)}") from error
             raise
+        if store._log is not None:
+            store._log.watch()
         return store
 
     async def _migrate(self) -> None:
@@ -93,17 +98,13 @@ class Store:
         return self._connection(self._reader)
 
     @asynccontextmanager
-    async def writing(self, within: AsyncConnection | None = None, *, durable: bool = False) -> AsyncIterator[AsyncConnection]:
-        """`within`: join a transaction that is open already; its owner commits it.
-
-        `durable`: what is committed, and all that was before, survives a power loss. PostgreSQL's always does; SQLite's
-        otherwise only from its next checkpoint on.
-        """
+    async def writing(self, within: AsyncConnection | None = None) -> AsyncIterator[AsyncConnection]:
+        """`within`: join a transaction that is open already; its owner commits it."""
         if within is not None:
             yield within
             return
         if self.dialect == "postgresql":
-            async with self._transaction(durable) as connection:
+            async with self._transaction() as connection:
                 yield connection
             return
         if self._writing_task is not None and self._writing_task is asyncio.current_task():
@@ -111,15 +112,27 @@ class Store:
         async with self._turn:
             self._writing_task = asyncio.current_task()
             try:
-                async with self._transaction(durable) as connection:
+                async with self._transaction() as connection:
                     yield connection
             finally:
                 self._writing_task = None
 
+    async def sync(self) -> None:
+        """Bring what is committed to the disk. Others write meanwhile; PostgreSQL's commits are there by themselves.
+
+        Raises `StoreError`: it may not be there.
+        """
+        if self._log is None or await asyncio.to_thread(self._log.sync):
+            return
+        async with self._turn, self.reading() as connection:
+            is_busy = (await connection.exec_driver_sql(MOVE_ALL)).one()[0]
+        if is_busy:
+            raise StoreError("The database's log cannot be moved while others read it. What was changed stands", retry_after_s=1.0)
+        self._log.moved_all()
+
     @asynccontextmanager
-    async def _transaction(self, durable: bool) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
         async with self._connection(self._writer) as connection:
-            await connection.execution_options(durable=durable)
             watching, testified = witness.present(), False
             if watching is not None:
                 watching.touched.clear()
@@ -171,6 +184,8 @@ class Store:
     async def close(self) -> None:
         await self._reader.dispose()
         await self._writer.dispose()
+        if self._log is not None:
+            self._log.close()
 
 
 def _engine(address: Address, *, reads: bool) -> AsyncEngine:
@@ -214,10 +229,5 @@ def _tune_sqlite(engine: AsyncEngine, *, reads: bool) -> None:
 
         @event.listens_for(engine.sync_engine, "begin")
         def _begin(connection: Any) -> None:
-            level = "FULL" if connection.get_execution_options().get("durable") else "NORMAL"
-            if connection.info.get("synchronous", "NORMAL") != level:
-                # it cannot be changed inside a transaction
-                connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
-                connection.info["synchronous"] = level
             # IMMEDIATE takes the write lock at once: a read that turns into a write could not wait for it
             connection.exec_driver_sql("BEGIN IMMEDIATE")
