@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+
+import msgspec
 
 from doorward.core.secret import Secret
 
@@ -18,8 +19,7 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no 0/o, 1/l: ids are read alou
 _SHAPE = re.compile(rb"dw-([a-z2-9]{16})-([A-Za-z0-9_]{43})")
 
 
-@dataclass(frozen=True, slots=True)
-class ClientKey:
+class ClientKey(msgspec.Struct, frozen=True):
     """A key as the client sends it. `digest` is what the database holds."""
 
     public_id: str

@@ -32,6 +32,11 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
+def named(headers: Headers) -> Mapping[bytes, bytes]:
+    """The first value of each name: for whoever asks for more than one or two."""
+    return dict(reversed(headers))
+
+
 class Body(Protocol):
     """A request body. Both kinds can be read again, so both can be resent."""
 
@@ -127,7 +132,7 @@ class Exchange(msgspec.Struct, frozen=True):
         """The first value of `name` (lower-case), or `None`. A dozen rooms ask: the list is walked once for all."""
         known = self._named
         if known is None or known[0] is not self.headers:
-            known = (self.headers, dict(reversed(self.headers)))
+            known = (self.headers, named(self.headers))
             force_setattr(self, "_named", known)
         return known[1].get(name)
 

@@ -6,7 +6,7 @@ adapter that is not there and one that this caller may not use are the same 404,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from doorward.adapters import target
@@ -15,11 +15,12 @@ from doorward.adapters.watch import Adapters
 from doorward.core.caller import Caller
 from doorward.core.errors import BodyTooLarge, MethodNotAllowed, NotFound
 from doorward.core.exchange import Asks, Body, Headers
-from doorward.edge.answering import Answering, Send, answered
+from doorward.edge.answering import Answering, answered
 from doorward.edge.body import Receive, declared_size
 from doorward.edge.doorway import Doorway, asks_of, is_form
 from doorward.edge.incoming_body import IncomingBody
 from doorward.edge.origin import SAFE, check_own
+from doorward.edge.protocol_cycle import CYCLE
 from doorward.identity.custody import require_call
 from doorward.relay.metering import Metering, Meterings
 from doorward.relay.proxy import Call, Proxy
@@ -35,8 +36,9 @@ class AdapterDoor:
         self._meterings = meterings
         self._doorway = doorway
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        await answered(scope, send, lambda answer: self._answer(scope, receive, answer))
+    def __call__(self, scope: Mapping[str, Any], receive: Receive, send: object) -> Awaitable[None]:
+        answer = Answering(scope[CYCLE])
+        return answered(scope, answer, self._answer(scope, receive, answer))
 
     async def _answer(self, scope: Mapping[str, Any], receive: Receive, answer: Answering) -> None:
         method: str = scope["method"]
@@ -53,10 +55,10 @@ class AdapterDoor:
             raise MethodNotAllowed(f"{method} is not allowed here. Allowed: {allowed}.")
         built = target.build(adapter, path, query)
         metering = self._meterings.of(adapter, method, built)
-        body, asks = await self._body(adapter, metering, headers, receive)
+        body, asks = await self._body(adapter, metering, scope["doorward.named"], receive)
         exchange = self._doorway.exchange(scope, answer, f"{PROGRAM_DOOR}{name}", b"", body, asks, peer)
         call = Call(adapter, built, metering, exchange)
-        await self._doorway.pass_on(answer, self._proxy.open(call, caller), caller)
+        await answer.pass_on(self._proxy.open(call, caller), self._doorway.vigil, caller)
 
     async def _admit(self, method: str, raw_path: bytes, headers: Headers, peer: str) -> Caller:
         """A page's request comes with a session or a key, and from our own pages whatever its method (R23)."""
@@ -74,14 +76,14 @@ class AdapterDoor:
             raise NotFound("There is no adapter of that name that you may use.", code="adapter_not_found")
         return adapter
 
-    async def _body(self, adapter: Adapter, metering: Metering, headers: Headers, receive: Receive) -> tuple[Body, Asks]:
-        limits, size = self._doorway.limits, declared_size(headers)
+    async def _body(self, adapter: Adapter, metering: Metering, head: Mapping[bytes, bytes], receive: Receive) -> tuple[Body, Asks]:
+        limits, size, content_type = self._doorway.limits, declared_size(head.get(b"content-length")), head.get(b"content-type")
         most = min(adapter.max_request_bytes, limits.max_file_bytes)
-        if metering.reads_body and not is_form(headers):
+        if metering.reads_body and not is_form(content_type):
             most = min(most, limits.max_json_bytes)
         elif size is not None and size > limits.spool_bytes and not metering.reads_body:
             if size > most:
                 raise BodyTooLarge(f"The request body is larger than {most:,} bytes, the most that adapter {adapter.name} takes.")
             return IncomingBody(receive, size), Asks()
-        body = await self._doorway.body(receive, headers, most)
-        return body, await asks_of(headers, body) if metering.reads_body else Asks()
+        body = await self._doorway.body(receive, size, most)
+        return body, await asks_of(content_type, body) if metering.reads_body else Asks()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from doorward.core.errors import BodyTooLarge, Unavailable
-from doorward.core.exchange import EMPTY, Body, Headers, MemoryBody, header
+from doorward.core.exchange import EMPTY, Body, MemoryBody
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 _READ_BYTES = 256 * 1024
@@ -57,14 +57,12 @@ def _nameless(directory: Path) -> int:
         return descriptor
 
 
-def declared_size(headers: Headers) -> int | None:
-    value = header(headers, b"content-length")
-    return int(value) if value is not None and value.isdigit() else None
+def declared_size(content_length: bytes | None) -> int | None:
+    return int(content_length) if content_length is not None and content_length.isdigit() else None
 
 
-async def read_body(receive: Receive, headers: Headers, cap_bytes: int, spool_bytes: int, spool_dir: Path) -> Body:
-    """Raises `BodyTooLarge` as soon as it is certain, `ClientLeft`, `Unavailable` when the disk refuses."""
-    size = declared_size(headers)
+async def read_body(receive: Receive, size: int | None, cap_bytes: int, spool_bytes: int, spool_dir: Path) -> Body:
+    """`size`: as declared. Raises `BodyTooLarge` as soon as it is certain, `ClientLeft`, `Unavailable` when the disk refuses."""
     if size is not None and size > cap_bytes:
         raise _too_large(cap_bytes)
     message = await receive()

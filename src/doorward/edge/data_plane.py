@@ -7,15 +7,16 @@ makes Doorward take half a gigabyte for a refusal.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from doorward.core.errors import BadRequest, MethodNotAllowed, NotFound
-from doorward.core.exchange import EMPTY, Asks, Body, Headers, header
-from doorward.edge.answering import Answering, Send, answered
-from doorward.edge.body import Receive
+from doorward.core.exchange import EMPTY, Asks, Body, Headers
+from doorward.edge.answering import Answering, answered
+from doorward.edge.body import Receive, declared_size
 from doorward.edge.doorway import Doorway, asks_of, is_form
 from doorward.edge.origin import check_write
+from doorward.edge.protocol_cycle import CYCLE
 from doorward.identity.custody import require_call
 from doorward.relay.pipeline import Pipeline
 from doorward.wire.endpoints import ENDPOINTS, Endpoint, match
@@ -31,8 +32,9 @@ class DataPlane:
         self._pipeline = pipeline
         self._doorway = doorway
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        await answered(scope, send, lambda answer: self._answer(scope, receive, answer))
+    def __call__(self, scope: Mapping[str, Any], receive: Receive, send: object) -> Awaitable[None]:
+        answer = Answering(scope[CYCLE])
+        return answered(scope, answer, self._answer(scope, receive, answer))
 
     async def _answer(self, scope: Mapping[str, Any], receive: Receive, answer: Answering) -> None:
         method: str = scope["method"]
@@ -45,15 +47,16 @@ class DataPlane:
         require_call(doorway.custody, caller)
         check_write(method, headers, doorway.site, doorway.custody, caller)
         self._pipeline.admission.look(caller.owner)
-        body, asks = await self._body(method, headers, endpoint, receive)
+        body, asks = await self._body(method, scope["doorward.named"], endpoint, receive)
         exchange = doorway.exchange(scope, answer, path, scope["query_string"], body, asks, peer)
-        await doorway.pass_on(answer, self._pipeline.open(exchange, caller, endpoint, ids), caller)
+        await answer.pass_on(self._pipeline.open(exchange, caller, endpoint, ids), doorway.vigil, caller)
 
-    async def _body(self, method: str, headers: Headers, endpoint: Endpoint, receive: Receive) -> tuple[Body, Asks]:
-        limits, form = self._doorway.limits, is_form(headers)
-        json_like = not endpoint.form or (header(headers, b"content-type") or b"").lower().startswith(b"application/json")
+    async def _body(self, method: str, head: Mapping[bytes, bytes], endpoint: Endpoint, receive: Receive) -> tuple[Body, Asks]:
+        limits, content_type = self._doorway.limits, head.get(b"content-type")
+        form = is_form(content_type)
+        json_like = not endpoint.form or (content_type is not None and content_type[:16].lower() == b"application/json")
         cap = limits.max_json_bytes if json_like and not form else limits.max_file_bytes
-        body = await self._doorway.body(receive, headers, cap)
+        body = await self._doorway.body(receive, declared_size(head.get(b"content-length")), cap)
         if body.size == 0 and method == "POST" and endpoint.kind in _NEEDS_BODY:
             raise BadRequest("The request has no body: this endpoint needs one.")
         if body.size == 0 or method in _BODYLESS:
@@ -62,7 +65,7 @@ class DataPlane:
             if endpoint.kind in _NEEDS_BODY:
                 raise BadRequest("This endpoint takes multipart/form-data.", param="content-type")
             return body, Asks()
-        return body, await asks_of(headers, body)
+        return body, await asks_of(content_type, body)
 
 
 _NEEDS_BODY = frozenset({"chat", "completion", "embedding", "moderation", "image", "speech", "transcript", "file"})

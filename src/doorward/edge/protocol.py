@@ -15,9 +15,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from doorward.core.errors import BadRequest, DoorwardError, HeadTooLarge
-from doorward.core.exchange import Gone, header
+from doorward.core.exchange import Gone, named
 from doorward.edge.protocol_connection import BETWEEN, BODY, HEAD, LINGER, Connection
-from doorward.edge.protocol_cycle import Cycle
+from doorward.edge.protocol_cycle import CYCLE, Cycle
 from doorward.edge.protocol_head import Limits, refusal, size_of, wants_websocket, without_upgrade
 from doorward.edge.protocol_ids import fit_request_id
 
@@ -105,7 +105,8 @@ class DoorProtocol(Connection):
     # The parser's callbacks
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
         self._state = HEAD
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -114,10 +115,7 @@ class DoorProtocol(Connection):
             return
         if len(self.headers) >= self.limits.max_head_fields:
             self._give_up(self._too_large())
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         parser = self.parser
@@ -141,44 +139,43 @@ class DoorProtocol(Connection):
         self._start(method, version, parser.should_keep_alive() and version == "1.1" and not self._stopping)
 
     def _start(self, method: str, version: str, keep_alive: bool) -> None:
+        headers = self.headers
         raw_path, _, query = self.url.partition(b"?")
         path = raw_path.decode("ascii")
         gone = Gone()
-        request_id = fit_request_id(header(self.headers, b"x-request-id"))
-        scope: Any = self.scope
-        scope["method"] = method
-        scope["http_version"] = version
-        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
-        scope["raw_path"] = self.root_path.encode("ascii") + raw_path
-        scope["query_string"] = query
-        scope["doorward.gone"] = gone
-        scope["doorward.request_id"] = request_id
-        cycle = self.cycle = Cycle(
-            loop=self.loop,
-            gone=gone,
-            request_id=request_id,
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=self.on_response_complete,
-        )
+        first_of = named(headers)
+        request_id = fit_request_id(first_of.get(b"x-request-id"))
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": self._asgi,
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "headers": headers,
+            "state": self.app_state.copy(),
+            "method": method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "doorward.gone": gone,
+            "doorward.named": first_of,
+            "doorward.request_id": request_id,
+        }
+        expects = first_of.get(b"expect", b"").lower() == b"100-continue"
+        cycle = self.cycle = scope[CYCLE] = Cycle(self, scope, gone, request_id, keep_alive, expects)
         if self._running is None:
             self._run(cycle)
         else:
             # Reading goes on, unlike in uvicorn: a paused connection cannot tell that its client has gone.
-            self.pipeline.appendleft((cycle, self.app))
+            self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]  # every cycle in our pipeline is ours
 
     def on_body(self, body: bytes) -> None:
         self._progress = True
-        if self.cycle is not None and not self.cycle.disconnected:
-            super().on_body(body)
+        cycle = self.cycle
+        if cycle is not None and not cycle.disconnected and not cycle.response_complete:
+            cycle.heard(body)
 
     def on_message_complete(self) -> None:
         if self._upgrading:
@@ -187,10 +184,7 @@ class DoorProtocol(Connection):
         self._state = BETWEEN
         self.headers = []
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.more_body = False
-            self.cycle.message_event.set()
-            # A last piece over uvicorn's high-water mark paused reading, and nobody asks for more: listen for the client's leaving.
-            self.flow.resume_reading()
+            self.cycle.heard_all()
 
     def _too_large(self) -> HeadTooLarge:
         return HeadTooLarge(f"The request head is over {self.limits.max_head_bytes} bytes or {self.limits.max_head_fields} fields.")

@@ -49,6 +49,9 @@ class Connection(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.headers = []
         self.url = b""
+        self._asgi = {"version": self.asgi_version, "spec_version": "2.3"}
+        self._dated_for: object = None
+        self._dated: list[bytes] = []
         self._state = BETWEEN
         self._running: Cycle | None = None
         self._since_s = 0.0
@@ -74,7 +77,9 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
-        self.parser = None  # type: ignore[assignment]  # as uvicorn does: breaks the cycle between the two
+        # What points back at this connection: without a collector's help it is gone now.
+        self.parser = None  # type: ignore[assignment]
+        self.cycle = self._running = None
 
     def eof_received(self) -> None:
         # A client that shuts its sending side is taken as gone: a connection that merely drains would
@@ -108,6 +113,14 @@ class Connection(HttpToolsProtocol):
 
     # Answers and refusals
 
+    def date_lines(self) -> list[bytes]:
+        """Lines of the head that every answer has; the server writes their headers anew once a second."""
+        headers = self.server_state.default_headers
+        if headers is not self._dated_for:
+            self._dated_for = headers
+            self._dated = [b"%b: %b\r\n" % item for item in headers]
+        return self._dated
+
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         self._running = None
@@ -124,7 +137,9 @@ class Connection(HttpToolsProtocol):
 
     def _run(self, cycle: Cycle) -> None:
         self._running = cycle
-        self._start_asgi_task(cycle, self.app)
+        task = self.loop.create_task(cycle.run_asgi(self.app))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _refuse(self, error: DoorwardError) -> None:
         """End this connection with `error`, after the answers to what was asked before it."""
@@ -142,7 +157,7 @@ class Connection(HttpToolsProtocol):
             if started:
                 self.transport.abort()
                 return
-        elif broken is not None and self.pipeline and self.pipeline[0][0] is broken:
+        elif broken is not None and self.pipeline and self.pipeline[0][0] is broken:  # type: ignore[comparison-overlap]
             self.pipeline.popleft()
             broken.leave()
         if self._running is None:

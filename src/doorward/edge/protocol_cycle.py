@@ -1,4 +1,8 @@
-"""One request and its answer on a connection: uvicorn's cycle, with our errors in place of its plain text."""
+"""One request and its answer on a connection: an ASGI cycle, with our errors in place of plain text.
+
+Doors that speak ASGI get `receive` and `send`. The bare ones (`edge/answering.py`) say `begin`, `say` and `end` to the cycle
+itself, which is found in the scope: a call passes here for its head and for each event.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,28 @@ import asyncio
 import logging
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from doorward.core.errors import DoorwardError, Unavailable
 from doorward.core.exchange import Gone, Header
 from doorward.wire import envelope
 
+if TYPE_CHECKING:
+    from doorward.edge.protocol_connection import Connection
+
 _log = logging.getLogger("doorward.edge")
 
+CYCLE = "doorward.cycle"
+"""Where the scope has it."""
 _BROKEN = "Something went wrong inside Doorward; its log has this request id."
-_UNFIT = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
-_UNFIT_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TEXT = bytes([9, *range(32, 127), *range(128, 256)])
+"""What a head's lines may hold between their ends."""
+_MOST_NAMES = 1024
 _JOINED_BYTES = 65536
 """Up to here copying a body behind its head is cheaper than a second system call."""
 STOPPING = "Doorward is stopping; send the call again."
@@ -40,24 +51,180 @@ class Flow(FlowControl):
             super().resume_reading()
 
 
-class Cycle(RequestResponseCycle):
+class Cycle:
     """`gone` happens when the client leaves before its answer is whole."""
 
-    def __init__(self, *, loop: asyncio.AbstractEventLoop, gone: Gone, request_id: str, **rest: Any) -> None:
-        super().__init__(**rest)
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_head",
+        "_left_bytes",
+        "_more",
+        "_news",
+        "_scope",
+        "_to_head",
+        "_waits",
+        "answered_with",
+        "chunked",
+        "disconnected",
+        "expects_continue",
+        "flow",
+        "gone",
+        "keep_alive",
+        "request_id",
+        "response_complete",
+        "response_started",
+        "told",
+        "transport",
+    )
+
+    def __init__(
+        self, connection: Connection, scope: dict[str, Any], gone: Gone, request_id: str, keep_alive: bool, expects_continue: bool
+    ) -> None:
+        self._connection = connection
+        self.transport = connection.transport
+        self.flow = connection.flow
+        self._scope: dict[str, Any] | None = scope
+        self._to_head = scope["method"] == "HEAD"
         self.gone = gone
         self.request_id = request_id
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
         self.answered_with: Sequence[Header] = ()
-        self.loop = loop
+        self.disconnected = False
+        self.response_started = False
+        self.response_complete = False
+        self.chunked = False
+        self.told = False
+        """It was ended from outside (`tell`): nothing of the app's is passed on any more."""
+        self._body: bytes | bytearray = b""
+        self._more = True
+        self._news = False
+        """There is something for `receive`."""
+        self._waits: asyncio.Event | None = None
         self._head = b""
-        self._told = False
+        self._left_bytes = 0
+        """Of the answer's body, where its length was said."""
+
+    # The request
+
+    def heard(self, body: bytes) -> None:
+        """A piece of the request's body."""
+        if not self._body:
+            self._body = body
+        else:
+            held = self._body
+            if not isinstance(held, bytearray):
+                held = self._body = bytearray(held)
+            held += body
+        if len(self._body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        self._notify()
+
+    def heard_all(self) -> None:
+        """The request is whole. Reading goes on (a large last piece paused it), so that a client that leaves is heard."""
+        self._more = False
+        self._notify()
+        self.flow.resume_reading()
+
+    async def receive(self) -> Any:
+        """ASGI's `receive`."""
+        if self.expects_continue:
+            self.expects_continue = False
+            if not self.transport.is_closing():
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self.disconnected and not self.response_complete:
+            self.flow.resume_reading()
+            if not self._news:
+                if self._waits is None:
+                    self._waits = asyncio.Event()
+                await self._waits.wait()
+            self._news = False
+            if self._waits is not None:
+                self._waits.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self._body = self._body, b""
+        return {"type": "http.request", "body": bytes(body), "more_body": self._more}
 
     def leave(self) -> None:
         """The client has gone: `receive` says so, and whoever waits on `gone` is told at once."""
         if not self.response_complete:
             self.disconnected = True
-            self.message_event.set()
+            self._notify()
             self.gone.happen()
+
+    def _notify(self) -> None:
+        self._news = True
+        if self._waits is not None:
+            self._waits.set()
+
+    # The answer
+
+    @property
+    def is_deaf(self) -> bool:
+        """What is said now reaches nobody."""
+        return self.disconnected or self.told
+
+    async def drained(self) -> None:
+        """Wait until the client has taken some of what was written to it."""
+        await self.flow.drain()
+
+    def begin(self, status: int, headers: Sequence[Header]) -> None:
+        """The head. It waits for the first body bytes, so that a short answer is one packet and one system call."""
+        if self.disconnected or self.told:
+            return
+        self._compose(status, headers)
+        # Whoever sends a head and then waits for its body still shows the head at once.
+        self._connection.loop.call_soon(self._send_head)
+
+    def say(self, body: bytes) -> None:
+        """A piece of the body."""
+        if not self.disconnected and not self.told and body:
+            self._pass(body, more=True)
+
+    def end(self, body: bytes = b"") -> None:
+        """The last piece."""
+        if not self.disconnected and not self.told:
+            self._pass(body, more=False)
+
+    def answer(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """All of it at once."""
+        if not self.disconnected and not self.told:
+            self._compose(status, headers)
+            self._pass(body, more=False)
+
+    async def send(self, message: Any) -> None:
+        """ASGI's `send`."""
+        if self.disconnected or self.told:
+            return
+        if self.flow.write_paused:
+            await self.flow.drain()
+            if self.disconnected or self.told:
+                return
+        if message["type"] == "http.response.start":
+            self.begin(message["status"], tuple(message.get("headers", ())))
+        elif self.response_started and not self.response_complete:
+            self._pass(message.get("body", b""), message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{message['type']} is out of order")
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        scope, self._scope = self._scope, None  # which has this cycle: neither should have to be found by the collector
+        try:
+            await app(scope, self.receive, self.send)  # type: ignore[arg-type]  # a scope is a dict
+        except asyncio.CancelledError:
+            self._end_early(Unavailable(STOPPING, retry_after_s=1))
+        except Exception:  # noqa: BLE001 - the last one to catch: whatever the app raises, the client gets an answer
+            _log.exception("a request ended in an exception", extra={"request_id": self.request_id})
+            self._end_early(DoorwardError(_BROKEN))
+        else:
+            if not self.response_complete and not self.disconnected:
+                if not self.response_started:
+                    _log.error("a request was left without an answer", extra={"request_id": self.request_id})
+                self._end_early(DoorwardError(_BROKEN))
+
+    # Ends that the app did not choose
 
     def tell(self, error: DoorwardError) -> None:
         """End the answer with `error` without waiting for the app, of which nothing is passed on any more.
@@ -68,46 +235,22 @@ class Cycle(RequestResponseCycle):
             return
         if not self.response_started:
             headers, content = envelope.answer(error, self.request_id)
-            self._begin({"status": error.status, "headers": [*headers, (b"connection", b"close")]})
+            self._compose(error.status, [*headers, (b"connection", b"close")])
         elif self._is_stream():
             content = envelope.event(error)
         else:
             return
         self.keep_alive = False
-        self._told = True
+        self.told = True
         self._pass(content, more=False)
 
-    async def run_asgi(self, app: ASGI3Application) -> None:
-        try:
-            await app(self.scope, self.receive, self.send)
-        except asyncio.CancelledError:
-            await self._end_early(Unavailable(STOPPING, retry_after_s=1))
-        except Exception:  # noqa: BLE001 - the last one to catch: whatever the app raises, the client gets an answer
-            _log.exception("a request ended in an exception", extra={"request_id": self.request_id})
-            await self._end_early(DoorwardError(_BROKEN))
-        else:
-            if not self.response_complete and not self.disconnected:
-                if not self.response_started:
-                    _log.error("a request was left without an answer", extra={"request_id": self.request_id})
-                await self._end_early(DoorwardError(_BROKEN))
-        finally:
-            self.on_response = lambda: None
-
-    async def send_500_response(self) -> None:
-        await self._answer(DoorwardError(_BROKEN))
-
-    async def _answer(self, error: DoorwardError) -> None:
-        headers, content = envelope.answer(error, self.request_id)
-        headers.append((b"connection", b"close"))
-        await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": content, "more_body": False})
-
-    async def _end_early(self, error: DoorwardError) -> None:
+    def _end_early(self, error: DoorwardError) -> None:
         """An answer that has begun is never made to look whole: a stream gets one error event, then the connection closes."""
         if self.disconnected or self.response_complete:
             return
         if not self.response_started:
-            await self._answer(error)
+            headers, content = envelope.answer(error, self.request_id)
+            self.answer(error.status, [*headers, (b"connection", b"close")], content)
             return
         self._send_head()
         if self._is_stream():
@@ -117,52 +260,39 @@ class Cycle(RequestResponseCycle):
 
     def _is_stream(self) -> bool:
         events = any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in self.answered_with)
-        return events and bool(self.chunked_encoding)
+        return events and self.chunked
 
-    async def send(self, message: Any) -> None:
-        """ASGI's `send`. The head waits for the first body bytes, so that a short answer is one packet and one system call."""
-        if self.disconnected or self._told:
-            return
-        if self.flow.write_paused:
-            await self.flow.drain()
-            if self.disconnected or self._told:
-                return
-        if message["type"] == "http.response.start":
-            self._begin(message)
-        elif self.response_started and not self.response_complete:
-            self._pass(message.get("body", b""), message.get("more_body", False))
-        else:
-            raise RuntimeError(f"{message['type']} is out of order")
+    # Bytes out
 
-    def _begin(self, message: Any) -> None:
+    def _compose(self, status: int, headers: Sequence[Header]) -> None:
         if self.response_started:
             raise RuntimeError("an answer begins once")
         self.response_started = True
-        self.waiting_for_100_continue = False
-        status: int = message["status"]
-        self.answered_with = headers = tuple(message.get("headers", ()))
-        if not _are_fit(headers):
-            raise RuntimeError("a header of the answer holds characters that are not allowed there")
-        lines = [STATUS_LINE[status]]
-        for name, value in self.default_headers:
-            lines += (name, b": ", value, b"\r\n")
+        self.expects_continue = False
+        self.answered_with = headers
+        has_body = status >= 200 and status not in (204, 304)
+        chunked = has_body and not self._to_head
+        lines = [STATUS_LINE[status], *self._connection.date_lines()]
         for name, value in headers:
+            if name not in _fit_names:
+                _check_name(name)
             if name == b"content-length":
-                self.chunked_encoding = False
-                self.expected_content_length = int(value)
+                chunked = False
+                self._left_bytes = int(value)
             elif name == b"connection" and b"close" in value.lower():
                 self.keep_alive = False
                 continue
-            lines += (name, b": ", value, b"\r\n")
+            lines.append(b"%b: %b\r\n" % (name, value))
+        # All lines at once: what is no text in them must be their own ends.
+        if b"".join(lines).translate(None, _TEXT) != b"\r\n" * len(lines):
+            raise RuntimeError("a header of the answer holds characters that are not allowed there")
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status >= 200 and status not in (204, 304):
-            self.chunked_encoding = True
+        if chunked:
+            self.chunked = True
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         self._head = b"".join(lines)
-        # Whoever sends a head and then waits for its body still shows the head at once.
-        self.loop.call_soon(self._send_head)
 
     def _send_head(self) -> None:
         head, self._head = self._head, b""
@@ -171,36 +301,39 @@ class Cycle(RequestResponseCycle):
 
     def _pass(self, body: bytes, more: bool) -> None:
         head, self._head = self._head, b""
-        if self.scope["method"] == "HEAD":
-            self.expected_content_length = 0
-            body = b""
-        elif self.chunked_encoding:
+        if self.chunked:
             if body:
                 body = b"%x\r\n%b\r\n" % (len(body), body)
             if not more:
                 body += b"0\r\n\r\n"
-        elif len(body) > self.expected_content_length:
+        elif self._to_head:
+            self._left_bytes = 0
+            body = b""
+        elif len(body) > self._left_bytes:
             raise RuntimeError("the answer is longer than its Content-Length")
         else:
-            self.expected_content_length -= len(body)
-        if len(body) > _JOINED_BYTES:
-            if head:
-                self.transport.write(head)
+            self._left_bytes -= len(body)
+        if head and len(body) > _JOINED_BYTES:
+            self.transport.write(head)
             self.transport.write(body)
         elif head or body:
             self.transport.write(head + body)
         if not more:
-            if self.expected_content_length:
+            if self._left_bytes:
                 raise RuntimeError("the answer is shorter than its Content-Length")
             self.response_complete = True
-            self.message_event.set()
+            self._notify()
             if not self.keep_alive:
                 self.transport.close()
-            self.on_response()
+            self._connection.on_response_complete()
 
 
-def _are_fit(headers: Sequence[Header]) -> bool:
-    """All at once: what is allowed in one name or value is allowed in all of them, end to end."""
-    if _UNFIT.search(b"".join([name for name, _ in headers])):
-        return False
-    return _UNFIT_VALUE.search(b"".join([value for _, value in headers])) is None
+_fit_names: set[bytes] = set()
+"""Names of headers that were looked at; the apps' own, so there are few."""
+
+
+def _check_name(name: bytes) -> None:
+    if not _NAME.fullmatch(name):
+        raise RuntimeError("a header of the answer holds characters that are not allowed there")
+    if len(_fit_names) < _MOST_NAMES:
+        _fit_names.add(name)

@@ -46,28 +46,24 @@ _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(k
 
 def read_asks(body: bytes) -> Asks:
     """A JSON body -> `Asks`. Raises `BadRequest`, naming the field in `param` where there is one."""
-    values: dict[str, Field] = {}
+    values = _values(body)
     said: dict[str, Any] = {}
-    for field in _found(body):
-        name, start, end = field
-        if name in values and name in _MUST_BE_SINGLE:
-            raise BadRequest(f"`{name}` stands twice in the body; send it once.", param=name)
-        values[name] = field
+    for name, value in values.items():
         if (kind := _KINDS.get(name)) is not None:
-            said[name] = _decode(body[start:end], name, kind)
+            said[name] = _decode(value, name, kind)
     model = said.get("model")
     if model is not None:
         check_model(model)
     n = said.get("n")
     if n is not None and n < 1:
         raise BadRequest("`n` must be at least 1.", param="n")
-    limits = [limit for limit in map(said.get, _LIMITS) if limit is not None]
+    limits = [limit for name in _LIMITS if (limit := said.get(name)) is not None]
     options = values.get("stream_options")
     previous = said.get("previous_response_id")
     return Asks(
         model=model,
         stream=said.get("stream") or False,
-        include_usage=options is not None and _include_usage(body[options.start : options.end]),
+        include_usage=options is not None and _include_usage(options),
         n=1 if n is None else n,
         # Several limits: which one an upstream obeys is its own affair, so the largest is the bound.
         max_output_tokens=max(limits) if limits else None,
@@ -75,6 +71,18 @@ def read_asks(body: bytes) -> Asks:
         service_tier=said.get("service_tier"),
         object_ids=_object_ids(body, values, previous),
     )
+
+
+def _values(body: bytes) -> dict[str, bytes]:
+    """Each top-level field's JSON. Raises `BadRequest` where one that we read stands twice."""
+    if (plain := fields.plain_values(body)) is not None:
+        return plain
+    values: dict[str, bytes] = {}
+    for name, start, end in _found(body):
+        if name in values and name in _MUST_BE_SINGLE:
+            raise BadRequest(f"`{name}` stands twice in the body; send it once.", param=name)
+        values[name] = body[start:end]
+    return values
 
 
 def check_model(model: str) -> None:
@@ -85,7 +93,10 @@ def check_model(model: str) -> None:
 
 def with_field(body: bytes, name: str, value: bytes) -> bytes:
     """Set a top-level field to `value` (JSON bytes); every other byte stays. Absent, it is added last."""
-    found = _found(body)
+    return _with(body, _found(body), name, value)
+
+
+def _with(body: bytes, found: list[Field], name: str, value: bytes) -> bytes:
     spots = [field for field in found if field.name == name]
     if not spots:
         end = body.rindex(b"}")
@@ -101,12 +112,13 @@ def with_model(body: bytes, model: str) -> bytes:
 
 def with_include_usage(body: bytes) -> bytes:
     """Ask for the usage chunk (`stream_options.include_usage`), keeping the client's other options."""
-    for field in _found(body):
+    found = _found(body)
+    for field in found:
         if field.name == "stream_options":
             options = body[field.start : field.end]
             if options != b"null":
-                return with_field(body, "stream_options", with_field(options, "include_usage", b"true"))
-    return with_field(body, "stream_options", b'{"include_usage":true}')
+                return _with(body, found, "stream_options", with_field(options, "include_usage", b"true"))
+    return _with(body, found, "stream_options", b'{"include_usage":true}')
 
 
 def _found(body: bytes) -> list[Field]:
@@ -140,16 +152,16 @@ def _include_usage(options: bytes) -> bool:
     return bool(asked and _decode(options[asked[0].start : asked[0].end], "stream_options.include_usage", bool))
 
 
-def _object_ids(body: bytes, values: dict[str, Field], previous: str | None) -> tuple[str, ...]:
+def _object_ids(body: bytes, values: dict[str, bytes], previous: str | None) -> tuple[str, ...]:
     """Ids of stored objects that the body names, each once, in order."""
     ids: dict[str, None] = {previous: None} if previous else {}
     for name in _NAMES_OBJECT:
-        if field := values.get(name):
-            _collect(_decode_any(body[field.start : field.end], name), ids, inside_id=True)
+        if (value := values.get(name)) is not None:
+            _collect(_decode_any(value, name), ids, inside_id=True)
     if _may_hold_ids(body):
         for name in _HOLDS_OBJECTS:
-            if field := values.get(name):
-                _collect(_decode_any(body[field.start : field.end], name), ids)
+            if (value := values.get(name)) is not None:
+                _collect(_decode_any(value, name), ids)
     return tuple(ids)
 
 
