@@ -1,7 +1,7 @@
 """The one door to stored keys: `put` seals, `use` opens.
 
-`use` opens fresh at every call. What may be kept for a moment is the sealed row, never what it
-holds. Rooms that only store keys get `deposit()`: it has no way to open one.
+`use` opens fresh at every call. What may be kept for a moment is the sealed row, with the cipher of
+its data key, never what it holds. Rooms that only store keys get `deposit()`: it has no way to open one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from doorward.store.engine import Store
 from doorward.store.notes import Notes
 from doorward.store.sealed import Sealed, SealedRow
 from doorward.vault.key_ring import KeyRing
-from doorward.vault.seal import seal, unseal
+from doorward.vault.seal import Unwrapped, seal, unseal
 
 AWAY_S = 60.0
 """How long a sealed row may be kept while the database is away (R9)."""
@@ -35,6 +35,8 @@ class _Kept:
     read_at: float
     fresh_until: float
     """Both monotonic seconds."""
+    unwrapped: Unwrapped | None = None
+    """Made when the row is first used, and gone with it."""
 
 
 class Vault:
@@ -53,11 +55,15 @@ class Vault:
     async def use(self, name: str) -> Secret:
         """Open the secret, for one attempt. Raises `KeyNotConfigured`, `VaultError`, `StoreError`."""
         kept = self._kept.get(name)
-        if kept is not None and self._monotonic() < kept.fresh_until:
-            row = kept.row
-        else:
+        if kept is None or self._monotonic() >= kept.fresh_until:
             row = await self._current_row(name)
-        return unseal(row.envelope, name, row.version, self._ring.find(row.master_key_id))
+            kept = self._kept.get(name)
+            if kept is None or kept.row is not row:  # not to be kept, or replaced meanwhile
+                return unseal(row.envelope, name, row.version, self._ring.find(row.master_key_id))
+        if kept.unwrapped is None:
+            row = kept.row
+            kept.unwrapped = Unwrapped(row.envelope, name, row.version, self._ring.find(row.master_key_id))
+        return kept.unwrapped.open()
 
     async def put(self, name: str, secret: Secret, conn: AsyncConnection | None = None) -> float:
         """Seal and store, in place of what the name had -> when, in unix seconds. `conn`: as part of that transaction."""
