@@ -9,6 +9,7 @@ slows both, and on uvloop, as the server runs.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ import uvloop
 from doorward.core.caller import Caller
 from doorward.core.clock import SystemClock
 from doorward.core.exchange import Asks, Exchange, Header, MemoryBody
+from doorward.edge.server import GC_THRESHOLDS
 from doorward.ledger.entry import Attempt, Entry
 from doorward.providers.model_facts import ModelFacts
 from doorward.providers.prices import Prices
@@ -127,6 +129,9 @@ async def timed(work: Callable[[Exchange, Route], Awaitable[int]], exchange: Exc
 
 async def measure() -> None:
     bench = Bench()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)  # as the server does
     routes = {
         "no fallback": Route("m", (bench.plan,)),
         "with a fallback": Route("m", (bench.plan, bench.other), has_fallback=True),

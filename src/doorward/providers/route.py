@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 
 from doorward.providers.provider import Account, Provider
 
@@ -30,6 +31,16 @@ class Plan:
     account: Account | None
     model: str | None
     """The model as that provider knows it; `None` when the call names none."""
+    line: tuple[str, str] = field(init=False, repr=False)
+    """Account and model: whose health it shares. Said once, for a plan serves many calls."""
+
+    def __post_init__(self) -> None:
+        account = self.account.id if self.account is not None else f"provider:{self.provider.id}"
+        object.__setattr__(self, "line", (account, self.model or ""))
+
+    def is_same_model(self, other: Plan) -> bool:
+        """The same model at the same provider, by whatever account."""
+        return self.model == other.model and self.provider.id == other.provider.id
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +60,18 @@ class Route:
     """Bound to one account by an object (R18): never sent elsewhere."""
     why: str = ""
     """One sentence for the call's explanation."""
+    equals: tuple[Plan, ...] = field(init=False, repr=False)
+    """The plans of the first model: the accounts among which a call's first attempt is shared out."""
+
+    def __post_init__(self) -> None:
+        plans = self.plans
+        object.__setattr__(self, "equals", tuple(takewhile(plans[0].is_same_model, plans)) if plans else ())
 
     @property
     def first(self) -> Plan:
         return self.plans[0]
+
+    def after(self, plans: tuple[Plan, ...]) -> tuple[Plan, ...]:
+        """The plans of the model that follows the one of `plans`; none after the last."""
+        rest = self.plans[self.plans.index(plans[-1]) + 1 :]
+        return tuple(takewhile(rest[0].is_same_model, rest)) if rest else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from doorward.core.exchange import Exchange
 from doorward.ledger.entry import Entry
@@ -15,8 +15,7 @@ NEVER_FITS_S = 60.0
 SEAT_FREES_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What one attempt took of its account's limits."""
 
     limits: tuple[Limit, ...]
@@ -31,11 +30,14 @@ class AccountLimits:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    async def take(self, plan: Plan, exchange: Exchange, entry: Entry, places: list[Place]) -> float | None:
+    def of(self, plan: Plan) -> tuple[Limit, ...]:
+        """Nearly always none: then there is nothing to take."""
+        return self._limits.of_account(plan.account)
+
+    async def take(
+        self, plan: Plan, limits: tuple[Limit, ...], exchange: Exchange, entry: Entry, places: list[Place]
+    ) -> float | None:
         """Take a place for the attempt that begins next -> `None`, or the seconds until the account may have room."""
-        limits = self._limits.of_account(plan.account)
-        if not limits:
-            return None
         held, attempt = estimate_tokens(exchange), len(entry.attempts)
         seat = f"{entry.opening}:{attempt}"
         taken = await self._limits.take(limits, held, seat)

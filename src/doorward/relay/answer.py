@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from doorward.core.exchange import Header, Reply, header
+from doorward.core.exchange import Header, Reply
 from doorward.ledger.entry import Attempt, AttemptState
 from doorward.relay.event_stream import EventStream
 from doorward.relay.late import Deadline, lost
 from doorward.upstream.concealed import Concealed
-from doorward.upstream.port import Incoming, TransportError
+from doorward.upstream.port import TransportError
 from doorward.wire.endpoints import Endpoint
 from doorward.wire.headers import back
 from doorward.wire.inflate import plain
@@ -28,8 +28,9 @@ _NOT_OF_ERRORS = frozenset({b"x-should-retry", b"content-encoding"})
 
 async def reply_of(incoming: Concealed, endpoint: Endpoint, attempt: Attempt, deadline: Deadline, n: int, *, hold: bool) -> Reply:
     """Waits for the whole of a small answer, and with `hold` for a stream's first event. Raises `TransportError` until then."""
-    content_type = header(incoming.headers, b"content-type") or b""
-    encoding = header(incoming.headers, b"content-encoding") or b"identity"
+    said = incoming.named
+    content_type = said.get(b"content-type", b"")
+    encoding = said.get(b"content-encoding") or b"identity"
     if b"json" in content_type:
         return await _whole(incoming, attempt, deadline, encoding)
     if content_type.startswith(b"text/event-stream") and encoding == b"identity":
@@ -46,11 +47,11 @@ async def read_error(incoming: Concealed, deadline: Deadline) -> bytes:
     while len(held) < ERROR_BYTES and (piece := await incoming.read(deadline.left_s())):
         deadline.moved()
         held += piece
-    readable = plain(bytes(held), header(incoming.headers, b"content-encoding"), ERROR_BYTES)
+    readable = plain(bytes(held), incoming.named.get(b"content-encoding"), ERROR_BYTES)
     return UNREADABLE if readable is None else incoming.conceal(readable)[:ERROR_BYTES]
 
 
-def error_reply(incoming: Incoming, body: bytes) -> Reply:
+def error_reply(incoming: Concealed, body: bytes) -> Reply:
     """An upstream's error passes through, scrubbed of anything that looks like a key; nobody is to try again (R21)."""
     clean = scrub(body)
     headers = [(name, scrub(value)) for name, value in back(incoming.headers, incoming.status) if name not in _NOT_OF_ERRORS]
@@ -58,18 +59,21 @@ def error_reply(incoming: Incoming, body: bytes) -> Reply:
     return Reply(incoming.status, headers, Once(clean), whole=True)
 
 
-async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline, encoding: bytes) -> Reply:
-    held = [await incoming.read(deadline.left_s())]
+async def _whole(incoming: Concealed, attempt: Attempt, deadline: Deadline, encoding: bytes) -> Reply:
+    body = piece = await incoming.read(deadline.left_s())
     attempt.first_event_s = deadline.moved()
-    size = len(held[0])
-    while held[-1] and size <= WHOLE_BYTES:
-        held.append(await incoming.read(deadline.left_s()))
-        deadline.moved()
-        size += len(held[-1])
+    if piece and (piece := await incoming.read(deadline.left_s())):  # nearly every answer has come whole by now
+        held = [body, piece]
+        size = len(body) + len(piece)
+        while piece and size <= WHOLE_BYTES:
+            deadline.moved()
+            piece = await incoming.read(deadline.left_s())
+            held.append(piece)
+            size += len(piece)
+        body = b"".join(held)
     headers = back(incoming.headers, incoming.status)
     attempt.state = AttemptState.FIRST_EVENT
-    body = b"".join(held)
-    readable = None if held[-1] else plain(body, encoding, WHOLE_BYTES + 1)
+    readable = None if piece else plain(body, encoding, WHOLE_BYTES + 1)
     if readable is None or len(readable) > WHOLE_BYTES:
         return Reply(incoming.status, _as_it_came(incoming, encoding), _pass(incoming, body, attempt, deadline))
     if incoming.status not in (204, 304):
@@ -78,7 +82,7 @@ async def _whole(incoming: Incoming, attempt: Attempt, deadline: Deadline, encod
     return Reply(incoming.status, headers, Once(readable), whole=True)
 
 
-def _as_it_came(incoming: Incoming, encoding: bytes) -> list[Header]:
+def _as_it_came(incoming: Concealed, encoding: bytes) -> list[Header]:
     headers = back(incoming.headers, incoming.status, unchanged=True)
     # It was asked not to compress; its client can read what we cannot.
     return headers if encoding == b"identity" else [*headers, (b"content-encoding", encoding)]
@@ -87,22 +91,23 @@ def _as_it_came(incoming: Incoming, encoding: bytes) -> list[Header]:
 class Once:
     """The chunks of a body that is at hand. Hand-written: the loop keeps a book of generators, and most calls pass here."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("body",)
 
     def __init__(self, body: bytes) -> None:
-        self._left = body
+        self.body = body
+        """What was not taken yet."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        body, self._left = self._left, b""
+        body, self.body = self.body, b""
         if not body:
             raise StopAsyncIteration
         return body
 
 
-async def _pass(incoming: Incoming, first: bytes, attempt: Attempt, deadline: Deadline) -> AsyncIterator[bytes]:
+async def _pass(incoming: Concealed, first: bytes, attempt: Attempt, deadline: Deadline) -> AsyncIterator[bytes]:
     piece = first
     try:
         while piece:

@@ -9,7 +9,7 @@ from doorward.core.exchange import EMPTY, Body, Exchange, Header, MemoryBody
 from doorward.ledger.entry import Attempt, AttemptState
 from doorward.providers.provider import Provider
 from doorward.providers.route import Plan, TimeLimits
-from doorward.upstream.concealed import Concealed
+from doorward.upstream.concealed import Concealed, concealed
 from doorward.upstream.credentials import Credentials
 from doorward.upstream.origin import Place, place_of
 from doorward.upstream.port import Outgoing, Transport
@@ -54,25 +54,29 @@ class Sender:
         if self._trace is not None:
             headers = [item for item in headers if item[0] != b"traceparent"]
             headers.append((b"traceparent", self._trace(exchange, attempt.number)))
-        body = await self._body(plan, exchange, endpoint)
+        asks, body = exchange.asks, exchange.body
+        swapped = plan.model is not None and asks.model is not None and plan.model != asks.model
+        counted = asks.stream and not asks.include_usage and endpoint.kind in _METERED_STREAMS
+        if (swapped or counted) and body is not EMPTY:
+            body = await self._changed(plan, exchange, swapped=swapped, counted=counted)
         secret = await self._credentials.write(plan, headers)
         attempt.state = AttemptState.CONNECTING
         target = place.base_path + exchange.path.encode()
-        first_s = limits.first_event_streamed_s if exchange.asks.stream else limits.first_event_whole_s
+        first_s = limits.first_event_streamed_s if asks.stream else limits.first_event_whole_s
         outgoing = Outgoing(
             place.origin,
             exchange.method,
             target + b"?" + exchange.query if exchange.query else target,
             headers,
             body,
-            connect_s=min(limits.connect_s, left_s),
-            head_s=min(first_s, left_s),
+            connect_s=limits.connect_s if limits.connect_s < left_s else left_s,
+            head_s=first_s if first_s < left_s else left_s,
             sent=attempt.was_sent,
         )
         incoming = await self._transports[place.origin.scheme].open(outgoing)
         attempt.state = AttemptState.HEADERS
         attempt.status = incoming.status
-        return Concealed(incoming, secret)
+        return concealed(incoming, secret)
 
     def _place(self, provider: Provider) -> Place:
         known = self._places.get(provider.id)
@@ -81,13 +85,8 @@ class Sender:
         return known[1]
 
     @staticmethod
-    async def _body(plan: Plan, exchange: Exchange, endpoint: Endpoint) -> Body:
+    async def _changed(plan: Plan, exchange: Exchange, *, swapped: bool, counted: bool) -> Body:
         """The bytes that came, but for the model's name there and the request for usage."""
-        asks = exchange.asks
-        swapped = plan.model is not None and asks.model is not None and plan.model != asks.model
-        counted = asks.stream and endpoint.kind in _METERED_STREAMS and not asks.include_usage
-        if exchange.body is EMPTY or not (swapped or counted):
-            return exchange.body
         content_type = exchange.header(b"content-type") or b""
         if content_type.lower().startswith(b"multipart/form-data"):
             return await multipart.with_model(content_type, exchange.body, plan.model or "")

@@ -7,11 +7,12 @@ Resend   whether another may follow at all   Meter    what its answer costs
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from types import TracebackType
 
+from msgspec import Struct, field
+
 from doorward.core.clock import Clock
-from doorward.core.exchange import Exchange, Reply, header
+from doorward.core.exchange import Exchange, Reply
 from doorward.core.money import Nanos
 from doorward.ledger.entry import Attempt, AttemptState, Entry
 from doorward.ledger.ledger import unbroken
@@ -28,15 +29,14 @@ from doorward.relay.trip import Step, Trip
 from doorward.upstream.classify import Outcome, classify_answer, classify_error
 from doorward.upstream.concealed import Concealed
 from doorward.upstream.health import Health, Trial
-from doorward.upstream.port import Incoming, TransportError
+from doorward.upstream.port import TransportError
 from doorward.wire.endpoints import Endpoint
 
 _TIMERS_S = 0.002
 """Event loops wake up to a millisecond early; what was told to wait is not asked before its time."""
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct, eq=False):
     """What stays the same over all attempts of one call."""
 
     exchange: Exchange
@@ -47,22 +47,22 @@ class Call:
     """What its attempts took of their accounts' limits."""
 
 
-@dataclass(slots=True)
-class Started:
+class Started(Struct, eq=False):
     """An attempt whose answer has begun. `close` drops what was not read, and tells when the attempt ended."""
 
     plan: Plan
     attempt: Attempt
-    incoming: Incoming
+    incoming: Concealed
     reply: Reply
     clock: Clock
     trial: Trial
 
     def close(self) -> None:
         self.incoming.close()
-        if self.attempt.ended_s is None:
-            self.attempt.ended_s = self.clock.monotonic()
-            if self.attempt.state is AttemptState.AMBIGUOUS:
+        attempt = self.attempt
+        if attempt.ended_s is None:
+            attempt.ended_s = self.clock.monotonic()
+            if attempt.state is AttemptState.AMBIGUOUS:
                 self.trial.died()
         self.trial.over()
 
@@ -100,7 +100,10 @@ class Attempts:
                 await asyncio.sleep(step.wait_s + _TIMERS_S)
                 if not self._health.usable(step.plan):
                     continue  # others found it ill meanwhile, or its one probe is under way
-            busy_s = await self._account_limits.take(step.plan, call.exchange, entry, call.places)
+            limits = self._account_limits.of(step.plan)
+            if not limits:
+                return step
+            busy_s = await self._account_limits.take(step.plan, limits, call.exchange, entry, call.places)
             if busy_s is None:
                 return step
             assert step.plan.account is not None
@@ -110,7 +113,7 @@ class Attempts:
     @staticmethod
     async def _is_covered(entry: Entry) -> bool:
         """Budgets hold for each attempt that may be billed beside those that may have been."""
-        if entry.cover is None:
+        if entry.cover is None or not entry.attempts:
             return True
         maybe_billed = sum(_counts(attempt) for attempt in entry.attempts)
         if maybe_billed and not await entry.cover(maybe_billed):
@@ -138,27 +141,28 @@ class Attempts:
 
     async def attempt(self, plan: Plan, call: Call, exchange: Exchange) -> Started | Refused:
         """One request, sent once. Never raises for what the upstream does."""
-        trip = call.trip
-        trip.begins(plan)
-        attempt = self._record(plan, call.entry)
+        trip, entry = call.trip, call.entry
+        route, now_s = trip.route, self._clock.monotonic()
+        attempt = self._record(plan, entry, now_s)
+        trip.made.append((plan, now_s))
         trial = self._health.begin(plan)
         incoming: Concealed | None = None
         started = False
-        limits = trip.route.limits
+        limits = route.limits
         try:
-            left_s = max(0.001, trip.until_s - attempt.started_s)
-            incoming = await self._sender.send(plan, exchange, call.endpoint, limits, attempt, left_s)
-            attempt.upstream_id = (header(incoming.headers, b"x-request-id") or b"").decode("latin-1") or None
-            deadline = Deadline(self._clock, attempt.started_s, trip.until_s, limits, exchange.asks.stream)
+            incoming = await self._sender.send(plan, exchange, call.endpoint, limits, attempt, max(0.001, trip.until_s - now_s))
+            if (upstream_id := incoming.named.get(b"x-request-id")) is not None:
+                attempt.upstream_id = upstream_id.decode("latin-1") or None
+            deadline = Deadline(self._clock, now_s, trip.until_s, limits, exchange.asks.stream)
             if incoming.status >= 400:
                 return await self._refused(plan, attempt, incoming, deadline, trial)
-            holds = trip.route.has_fallback or trip.route.rescue
+            holds = route.has_fallback or route.rescue
             reply = await reply_of(incoming, call.endpoint, attempt, deadline, exchange.asks.n, hold=holds)
-            trial.succeeded(incoming.headers, self._clock.monotonic() - attempt.started_s)
-            call.entry.model_served = plan.model
-            metered = self._meter.through(reply, call.entry, attempt, call.endpoint)
+            trial.succeeded(incoming.headers, self._clock.monotonic() - now_s)
+            entry.model_served = plan.model
+            reply = self._meter.through(reply, entry, attempt, call.endpoint)
             started = True
-            return Started(plan, attempt, incoming, metered, self._clock, trial)
+            return Started(plan, attempt, incoming, reply, self._clock, trial)
         except TransportError as cause:
             verdict = classify_error(cause)
             attempt.state = AttemptState.AMBIGUOUS if verdict.outcome is Outcome.AMBIGUOUS else AttemptState.FAILED
@@ -180,11 +184,13 @@ class Attempts:
         trial.judged(verdict, incoming.headers)
         return Refused(plan, verdict, incoming, body)
 
-    def _record(self, plan: Plan, entry: Entry) -> Attempt:
-        account_id = plan.account.id if plan.account else None
-        attempt = Attempt(len(entry.attempts) + 1, plan.provider.id, account_id, plan.model, self._clock.monotonic())
+    @staticmethod
+    def _record(plan: Plan, entry: Entry, now_s: float) -> Attempt:
+        account = plan.account
+        attempt = Attempt(len(entry.attempts) + 1, plan.provider.id, account.id if account else None, plan.model, now_s)
         if entry.held is not None:
-            taken = sum(before.held or 0 for before in entry.attempts if _counts(before))
+            before = entry.attempts
+            taken = sum([earlier.held or 0 for earlier in before if _counts(earlier)]) if before else 0
             attempt.held = Nanos(max(0, entry.held - taken))
         entry.begins(attempt)
         return attempt

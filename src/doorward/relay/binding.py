@@ -11,7 +11,7 @@ from doorward.core.exchange import Exchange, Reply
 from doorward.ledger.entry import Entry
 from doorward.objects.ownership import Ownership
 from doorward.wire.endpoints import Endpoint
-from doorward.wire.sse import data_of
+from doorward.wire.sse import Splitter, data_of
 
 _CREATES = {"/v1/files": "file", "/v1/responses": "response"}
 _LARGEST_ANSWER_BYTES = 8 * 2**20
@@ -51,7 +51,7 @@ class Binding:
         held = b""
         async for chunk in chunks:
             if not bound and len(held) <= _LARGEST_ANSWER_BYTES:
-                found = _id_in_event(chunk) if streamed else _id_in(held := held + chunk)
+                found = _id_in_events(chunk) if streamed else _id_in(held := held + chunk)
                 if found is not None:
                     last = entry.attempts[-1]
                     await self._ownership.bind(found, kind, caller, last.provider_id, last.account_id)
@@ -71,10 +71,14 @@ def _id_in(body: bytes) -> str | None:
         return None
 
 
-def _id_in_event(event: bytes) -> str | None:
-    data = data_of(event)
-    try:
-        found = _event.decode(data) if data else None
-    except msgspec.DecodeError:
-        return None
-    return found.response.id if found is not None and found.response is not None else None
+def _id_in_events(events: bytes) -> str | None:
+    """`events` are whole: those that came together stand in one chunk."""
+    for event in Splitter().feed(events):
+        data = data_of(event)
+        try:
+            found = _event.decode(data) if data else None
+        except msgspec.DecodeError:
+            continue
+        if found is not None and found.response is not None and found.response.id is not None:
+            return found.response.id
+    return None

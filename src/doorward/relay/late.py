@@ -40,5 +40,6 @@ class Deadline:
 
     def next_s(self) -> float:
         """`moved`, then `left_s`."""
-        left_s = self._until - self.moved()
-        return self._idle_s if self._idle_s < left_s else max(0.001, left_s)
+        now = self._clock.monotonic()
+        self._due = now + self._idle_s
+        return self._idle_s if self._due < self._until else max(0.001, self._until - now)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
+
+from msgspec import Struct
 
 from doorward.core.caller import NO_LIMITS, Caller, KeyLimits
 from doorward.core.errors import ConcurrencyExceeded, DoorwardError, LimitExceeded, TokensExceeded
@@ -25,6 +27,7 @@ MINUTE_S, DAY_S = 60.0, 86_400.0
 _BYTES_A_TOKEN = 4
 _SEAT_FREES_S = 1.0
 """What a caller is told to wait for a seat: nobody knows when one frees, and asking again is cheap."""
+_CACHE: dict[str, Header] = {said: (b"x-doorward-cache", said.encode()) for said in ("hit", "miss", "joined", "off")}
 
 
 @lru_cache(maxsize=10_000)
@@ -65,14 +68,18 @@ class Limits:
         """Enter to take, leave to true up. Raises a 429 of `core.errors` that says which limit, and when it frees."""
         limits = () if caller.limits is NO_LIMITS else limits_of(f"key:{caller.key_id}", caller.limits)
         if caller.user_id is not None:
-            limits += self._of(f"user:{caller.user_id}")
+            limits += self._of("user", caller.user_id)
         return Slot(self, limits, exchange, entry)
 
     def of_account(self, account: Account | None) -> tuple[Limit, ...]:
-        return () if account is None else self._of(f"account:{account.id}")
+        return () if account is None else self._of("account", account.id)
 
-    def _of(self, subject: str) -> tuple[Limit, ...]:
-        bounds = self._bounds().get(subject)
+    def _of(self, kind: str, id_: str) -> tuple[Limit, ...]:
+        all_bounds = self._bounds()
+        if not all_bounds:
+            return ()
+        subject = f"{kind}:{id_}"
+        bounds = all_bounds.get(subject)
         return () if bounds is None else limits_of(subject, bounds)
 
     async def run(self) -> None:
@@ -103,19 +110,19 @@ class Limits:
             await self._counters.adjust([Want(limit, used - held) for limit in limits if limit.kind == "tokens"])
 
 
-class Slot:
+class Slot(Struct, eq=False):
     """One call's place under its key's limits."""
 
-    __slots__ = ("_entry", "_exchange", "_held", "_levels", "_limits", "_of", "_seat")
+    _of: Limits
+    _limits: tuple[Limit, ...]
+    _exchange: Exchange
+    _entry: Entry
+    _held: int = 0
+    _levels: tuple[Level, ...] = ()
 
-    def __init__(self, of: Limits, limits: tuple[Limit, ...], exchange: Exchange, entry: Entry) -> None:
-        self._of = of
-        self._limits = limits
-        self._exchange = exchange
-        self._entry = entry
-        self._seat = entry.opening  # not `entry.id`: a client may send the same id twice at once
-        self._held = 0
-        self._levels: tuple[Level, ...] = ()
+    @property
+    def _seat(self) -> str:
+        return self._entry.opening  # not `entry.id`: a client may send the same id twice at once
 
     async def __aenter__(self) -> Slot:
         if self._limits:
@@ -147,14 +154,13 @@ class Slot:
 
     def show(self, reply: Reply) -> Reply:
         """OpenAI's `x-ratelimit-*`: ours where the key has limits, in place of the upstream's; and what we did."""
-        headers = reply.headers
+        entry, headers = self._entry, reply.headers
         if self._levels:
             headers = [item for item in headers if not item[0].startswith(b"x-ratelimit-")] + self._ours()
-        attempts = len(self._entry.attempts)
-        headers = [*headers, (b"x-doorward-cache", self._entry.cache.encode()), (b"x-doorward-attempts", b"%d" % attempts)]
+        headers = [*headers, _CACHE[entry.cache], (b"x-doorward-attempts", b"%d" % len(entry.attempts))]
+        if reply.whole and (cost := entry.cost) is not None:
+            headers.append((b"x-doorward-cost-usd", usd_text(cost).encode()))
         reply.headers = headers
-        if reply.whole:
-            reply.chunks = Costed(reply.chunks, headers, self._entry)
         return reply
 
     def _ours(self) -> list[Header]:
@@ -169,29 +175,6 @@ class Slot:
                     (b"x-ratelimit-reset-" + word, duration(tightest.reset_s)),
                 ]
         return ours
-
-
-class Costed:
-    """A whole answer's head goes out after its body was read: what it cost is known by then. Hand-written, as `Slot`."""
-
-    __slots__ = ("_chunks", "_entry", "_headers")
-
-    def __init__(self, chunks: AsyncIterator[bytes], headers: list[Header], entry: Entry) -> None:
-        self._chunks = chunks
-        self._headers = headers
-        self._entry = entry
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            return await anext(self._chunks)
-        except StopAsyncIteration:
-            cost = self._entry.cost
-            if cost is not None:
-                self._headers.append((b"x-doorward-cost-usd", usd_text(cost).encode()))
-            raise
 
 
 def duration(seconds: float) -> bytes:

@@ -19,6 +19,7 @@ from doorward.core.usage import Source, Usage
 from doorward.ledger.entry import Attempt, AttemptState, Entry
 from doorward.ledger.settlement import BYTES_PER_TOKEN, Prices, price_list
 from doorward.providers.tokens import Count, count_input, count_text
+from doorward.relay.answer import Once
 from doorward.relay.event_stream import EventStream
 from doorward.relay.usage_tap import AnswerListener, Listener, SizeListener, StreamListener
 from doorward.wire import units
@@ -45,7 +46,7 @@ class Meter:
         if endpoint.bills == "free":
             attempt.usage, attempt.cost, attempt.price_version = Usage(), Nanos(0), "free"
             return reply
-        exchange = entry.exchange
+        exchange, chunks = entry.exchange, reply.chunks
         listener: Listener
         if reply.streamed:
             hides = endpoint.kind in _ASKED_FOR_USAGE and not exchange.asks.include_usage
@@ -54,12 +55,15 @@ class Meter:
             listener = AnswerListener(endpoint.kind)
         else:
             listener = SizeListener()
-        metered = Metered(reply.chunks, listener, self, entry, attempt, endpoint.kind)
-        entry.taps.append(metered)
-        if isinstance(reply.chunks, EventStream):
-            reply.chunks.tap = metered  # it reads each event already, and says what it heard
+        metered = Metered(chunks, listener, self, entry, attempt, endpoint.kind)
+        if isinstance(chunks, Once):
+            metered.has(chunks.body)  # it is here: its price is known before its first byte goes on
+        elif isinstance(chunks, EventStream):
+            chunks.tap = metered  # it reads each event already, and says what it heard
         else:
             reply.chunks = metered
+        if not metered.finished:
+            entry.taps.append(metered)
         return reply
 
     def price(self, entry: Entry, attempt: Attempt, kind: str, usage: Usage) -> None:
@@ -120,6 +124,14 @@ class Metered:
                 if self._entry.first_byte_s is None:
                     self._entry.first_byte_s = self._meter.now_s()
                 return passed
+
+    def has(self, body: bytes) -> None:
+        """The whole answer, where it has come already."""
+        self._over = True
+        self._listener.saw(body)
+        self._complete()
+        if body:
+            self._entry.first_byte_s = self._meter.now_s()
 
     async def aclose(self) -> None:
         close = getattr(self._chunks, "aclose", None)

@@ -11,7 +11,8 @@ from doorward.providers.route import Plan, Route
 from doorward.relay.answer import error_reply
 from doorward.relay.late import lost
 from doorward.upstream.classify import Outcome, Verdict
-from doorward.upstream.port import Incoming, TransportError
+from doorward.upstream.concealed import Concealed
+from doorward.upstream.port import TransportError
 
 
 @dataclass(slots=True)
@@ -20,7 +21,7 @@ class Refused:
 
     plan: Plan
     verdict: Verdict
-    incoming: Incoming | None
+    incoming: Concealed | None
     body: bytes
     cause: TransportError | None = None
 

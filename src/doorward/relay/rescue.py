@@ -8,7 +8,6 @@ are not continued: half a tool call cannot be told from a whole one.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import msgspec
 from msgspec.structs import replace
@@ -17,7 +16,8 @@ from doorward.core.errors import UpstreamLost, UpstreamSilent
 from doorward.core.exchange import Exchange, MemoryBody, Reply
 from doorward.providers.model_facts import ModelFacts
 from doorward.providers.route import Plan
-from doorward.relay.attempts import Attempts, Call, Started
+from doorward.relay.attempts import Answering, Attempts, Call, Started
+from doorward.relay.event_stream import EventStream
 from doorward.relay.refused import Refused
 from doorward.relay.resend import MOST_ATTEMPTS, Next
 from doorward.relay.splice import Differs, Splice, Told, continued
@@ -36,57 +36,55 @@ class Rescue:
         self._attempts = attempts
         self._facts = facts
 
-    @asynccontextmanager
-    async def through(self, call: Call) -> AsyncIterator[Reply]:
-        answer: _Answer | None = None
-        try:
-            started = await self._attempts.start(call)
-            if isinstance(started, Refused):
-                yield started.reply(call.entry)
-                return
-            answer = _Answer(self._attempts, self._facts, call, started)
-            reply = started.reply
-            yield Reply(reply.status, reply.headers, answer.chunks(), reply.streamed) if reply.streamed else reply
-        finally:
-            if answer is not None:
-                answer.started.close()
-            if call.places:
-                await self._attempts.leave(call)
+    def through(self, call: Call) -> Rescued:
+        return Rescued(self._attempts, self._facts, call)
 
 
-class _Answer:
-    """One answer put together from several attempts; `started` is the one that speaks now."""
+class Rescued(Answering):
+    """One answer put together from several attempts, and the block in which it is read; `_started` is the attempt that speaks."""
 
-    def __init__(self, attempts: Attempts, facts: ModelFacts, call: Call, started: Started) -> None:
-        self.started = started
-        self._attempts = attempts
+    __slots__ = ("_facts", "_told", "_will_not_continue", "saw")
+
+    def __init__(self, attempts: Attempts, facts: ModelFacts, call: Call) -> None:
+        super().__init__(attempts, call)
         self._facts = facts
-        self._call = call
-        self._told = Told(call.endpoint.kind)
+        self._told = told = Told(call.endpoint.kind)
+        self.saw = told.saw
+        """`event_stream.Heir`."""
         self._will_not_continue: set[Plan] = set()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def __aenter__(self) -> Reply:
+        outcome = await self._attempts.start(self._call)
+        if isinstance(outcome, Refused):
+            return outcome.reply(self._call.entry)
+        self._started = outcome
+        reply = outcome.reply
+        if isinstance(reply.chunks, EventStream):
+            reply.chunks.heir = self
+        return reply
+
+    async def after(self, died: UpstreamLost | UpstreamSilent) -> AsyncIterator[bytes]:
+        """`event_stream.Heir`: the rest of the answer; of one that cannot be gone on with, its own end."""
         call, told = self._call, self._told
-        source: AsyncIterator[bytes] = self.started.reply.chunks
-        died: UpstreamLost | UpstreamSilent | None = None
         while True:
+            if call.endpoint.kind not in _CONTINUED or not told.can_continue or call.exchange.asks.n != 1:
+                raise died
+            assert self._started is not None
+            self._started.close()
+            verdict = Verdict(Outcome.AMBIGUOUS, reason="the stream died", silent=isinstance(died, UpstreamSilent))
+            call.trip.ended(self._started.plan, verdict)
             try:
-                async for event in source:
+                async for event in await self._rest(died):
                     told.saw(event)
                     yield event
                 return
             except (UpstreamLost, UpstreamSilent) as cause:
-                if call.endpoint.kind not in _CONTINUED or not told.can_continue or call.exchange.asks.n != 1:
+                if cause is died:
                     raise
                 died = cause
             except Differs:
-                assert died is not None
                 call.entry.note("rescue", by="none", why="the new answer is another one")
                 raise died from None
-            self.started.close()
-            verdict = Verdict(Outcome.AMBIGUOUS, reason="the stream died", silent=isinstance(died, UpstreamSilent))
-            call.trip.ended(self.started.plan, verdict)
-            source = await self._rest(died)
 
     async def _rest(self, died: UpstreamLost | UpstreamSilent) -> AsyncIterator[bytes]:
         """The rest of the answer, from another attempt. Raises `died` when there is none."""
@@ -95,7 +93,7 @@ class _Answer:
             plan = step.plan
             prefilled = self._prefilled(plan)
             outcome = await self._attempts.attempt(plan, call, prefilled or call.exchange)
-            if prefilled is not None and _refuses_prefill(outcome) and trip.attempts < MOST_ATTEMPTS:
+            if prefilled is not None and _refuses_prefill(outcome) and len(trip.made) < MOST_ATTEMPTS:
                 # The client never sees a refusal of our own doing. It was not billed, so its hold covers the replay.
                 self._will_not_continue.add(plan)
                 prefilled = None
@@ -107,7 +105,7 @@ class _Answer:
             if not outcome.reply.streamed:
                 outcome.close()
                 break
-            self.started = outcome
+            self._started = outcome
             call.entry.note("rescue", by="replay" if prefilled is None else "prefill", provider=plan.provider.id, model=plan.model)
             if prefilled is None:
                 return Splice(self._told, call.endpoint.kind).through(outcome.reply.chunks)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from doorward.wire.sse import data_of
+from doorward.wire.sse import Splitter, data_of
 
 MOST_BYTES = 16 * 2**20
 """Of an answer's events that are kept for a rescue; longer ones are not continued."""
@@ -63,10 +63,11 @@ class Told:
         self._read()
         return self._can_continue
 
-    def saw(self, event: bytes) -> None:
-        self._size += len(event)
+    def saw(self, events: bytes) -> None:
+        """Whole events, one or several."""
+        self._size += len(events)
         if self._size <= MOST_BYTES:
-            self._events.append(event)
+            self._events.append(events)
         elif self._can_continue:
             self._can_continue = False
             self._events.clear()
@@ -74,7 +75,7 @@ class Told:
 
     def _read(self) -> None:
         events, self._events = self._events, []
-        for event in events:
+        for event in Splitter().feed(b"".join(events)):
             choice = _choice(_decoded(event))
             delta = choice.get("delta")
             if isinstance(delta, dict) and any(delta.get(name) for name in _NOT_TEXT):
@@ -104,7 +105,7 @@ class Splice:
         at = 0
         had, size = self._had, len(self._had)
         reader = Told(self._kind)
-        async for event in chunks:
+        async for event in _each(chunks):
             if at >= size:
                 # Everything the client has was said again; an opening event would open a second message.
                 if at > 0 or not _opens(event):
@@ -129,7 +130,7 @@ async def continued(chunks: AsyncIterator[bytes], seam: str) -> AsyncIterator[by
     """
     reader = Told("chat")
     at_seam = True
-    async for event in chunks:
+    async for event in _each(chunks):
         if at_seam and _opens(event):
             continue
         text = reader.text_of(event) if at_seam else ""
@@ -139,6 +140,14 @@ async def continued(chunks: AsyncIterator[bytes], seam: str) -> AsyncIterator[by
         at_seam = False
         again = next(size for size in range(len(seam), -1, -1) if text.startswith(seam[len(seam) - size :]))
         yield cut(event, "chat", text[again:])
+
+
+async def _each(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Event by event, where several came together."""
+    splitter = Splitter()
+    async for chunk in chunks:
+        for event in splitter.feed(chunk):
+            yield event
 
 
 def cut(event: bytes, kind: str, rest: str) -> bytes:

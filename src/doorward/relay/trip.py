@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from doorward.core.clock import Clock
 from doorward.providers.model_facts import ModelFacts
@@ -21,15 +21,14 @@ SAME_MODEL_TRIES = 2
 SOONEST_PROBE_S = 0.01
 
 
-class Step(NamedTuple):
+class Step(Struct):
     """Try this plan after waiting so long."""
 
     plan: Plan
     wait_s: float = 0.0
 
 
-@dataclass(slots=True)
-class Trip:
+class Trip(Struct, eq=False):
     route: Route
     clock: Clock
     retry_wait_s: float
@@ -38,18 +37,17 @@ class Trip:
     facts: ModelFacts
     until_s: float = math.inf
     """The whole call's end, monotonic."""
-    tries: dict[Plan, int] = field(default_factory=dict)
-    out: set[Plan] = field(default_factory=set)
+    made: list[tuple[Plan, float]] = field(default_factory=list)
+    """The attempts so far, and when each began, monotonic."""
+    out: frozenset[Plan] = frozenset()
     """Plans that are of no more use to this call."""
     waited_s: float = 0.0
-    attempts: int = 0
-    began: dict[tuple[str, str | None], list[float]] = field(default_factory=dict)
     last: tuple[Plan, Verdict] | None = None
     """`None`: no attempt has ended yet."""
 
     def next(self, health: Health, balance: Balance, budget: RetryBudget) -> Step | None:
         """The next attempt, or `None`: none is left, or none fits into what may still be waited."""
-        if self.attempts >= MOST_ATTEMPTS or self.clock.monotonic() >= self.until_s:
+        if len(self.made) >= MOST_ATTEMPTS or self.clock.monotonic() >= self.until_s:
             return None
         if self.last is None:
             return self._first(health, balance)
@@ -66,22 +64,18 @@ class Trip:
         return None
 
     def _first(self, health: Health, balance: Balance) -> Step | None:
-        """One of the first model's accounts that are well. Written out: every call passes here, and groups of plans cost."""
-        ready: list[Plan] = []
-        model: tuple[str, str | None] | None = None
-        for plan in self.route.plans:
-            named = (plan.provider.id, plan.model)
-            if named != model:
-                if ready:
-                    break
-                model = named
-            if health.usable(plan):
-                ready.append(plan)
-        return Step(balance.choose(ready)) if ready else None
+        """One of the first model's accounts that are well, else of the next one's."""
+        plans = self.route.equals
+        while plans:
+            ready = [plan for plan in plans if health.usable(plan)]
+            if ready:
+                return Step(ready[0] if len(ready) == 1 else balance.choose(ready))
+            plans = self.route.after(plans)
+        return None
 
     def _elsewhere(self, group: list[Plan], health: Health, balance: Balance) -> Step | None:
         """A model not asked last: whichever of its accounts is well now and was not tried yet."""
-        ready = [plan for plan in group if plan not in self.out and plan not in self.tries and health.usable(plan)]
+        ready = [plan for plan in group if plan not in self.out and not self._tries(plan) and health.usable(plan)]
         return Step(balance.choose(ready)) if ready else None
 
     def _again(self, last: Plan, verdict: Verdict, group: list[Plan], health: Health, balance: Balance) -> Step | None:
@@ -97,14 +91,17 @@ class Trip:
         return None
 
     def _may(self, plan: Plan, most: int) -> bool:
-        return plan not in self.out and 0 < self.tries.get(plan, 0) < most
+        return plan not in self.out and 0 < self._tries(plan) < most
+
+    def _tries(self, plan: Plan) -> int:
+        return sum(made is plan for made, _ in self.made)
 
     def _wait_s(self, plan: Plan, verdict: Verdict | None, health: Health) -> float:
         """What the upstream asks for, which `health` keeps as a rest, is a lower bound; jitter where it asks for nothing."""
         wait_s = max(health.wait_s(plan), self._spacing_s(plan))
         if verdict is not None and verdict.retry_after_s:
             return wait_s
-        return max(wait_s, backoff_s(self.tries[plan], self.rng))
+        return max(wait_s, backoff_s(self._tries(plan), self.rng))
 
     def _fitting(self, plan: Plan, wait_s: float) -> Step | None:
         fits = self.waited_s + wait_s <= self.retry_wait_s and self.clock.monotonic() + wait_s < self.until_s
@@ -112,13 +109,8 @@ class Trip:
 
     def _spacing_s(self, plan: Plan) -> float:
         """Until a third attempt at this model may be made."""
-        began = self.began.get((plan.provider.id, plan.model), [])
+        began = [began_s for made, began_s in self.made if made.is_same_model(plan)]
         return max(0.0, began[-2] + SPACING_S - self.clock.monotonic()) if len(began) >= 2 else 0.0
-
-    def begins(self, plan: Plan) -> None:
-        self.attempts += 1
-        self.tries[plan] = self.tries.get(plan, 0) + 1
-        self.began.setdefault((plan.provider.id, plan.model), []).append(self.clock.monotonic())
 
     def ended(self, plan: Plan, verdict: Verdict) -> Next:
         """Take note of how an attempt ended -> whether another may follow."""
@@ -135,7 +127,7 @@ class Trip:
             self.out |= {p for p in self.route.plans if p.model == plan.model or self.facts.known_no_larger(p.model or "", asked)}
         elif verdict.outcome is Outcome.AMBIGUOUS and verdict.silent:
             # A route that was silent is not asked again for this call: the next wait would be as long.
-            self.out |= {p for p in self.route.plans if p.model == plan.model and p.provider.id == plan.provider.id}
+            self.out |= {p for p in self.route.plans if p.is_same_model(plan)}
         return following
 
     def soonest_s(self, health: Health) -> float:

@@ -78,20 +78,17 @@ class StreamListener:
         return self.hears(reader.of_event(self._kind, data))
 
     def hears(self, said: Heard) -> bool:
-        if said.text:
-            self._keep(said.text)
+        if text := said.text:
+            if self._chars < TEXT_CHARS:
+                self._texts.append(text)
+                self._chars += len(text)
+            else:
+                self._beyond += len(text)
         if said.usage is None:
             return False
         self.usage = said.usage
         self.final = self.final or said.final
         return self._hides_usage and said.only_usage
-
-    def _keep(self, text: str) -> None:
-        if self._chars < TEXT_CHARS:
-            self._texts.append(text)
-            self._chars += len(text)
-        else:
-            self._beyond += len(text)
 
     def rest(self) -> bytes:
         return self._splitter.rest if self._splitter is not None and self._hides_usage else b""

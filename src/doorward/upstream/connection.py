@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
         self._socket = sock
         self._keeper = keeper
         self._loop = asyncio.get_running_loop()
-        self._deadline = Deadline(self._loop, self._time_is_up)
+        self.deadline = Deadline(self._loop, self._time_is_up)
         self._transport: asyncio.Transport | None = None
         self._parser = Parser()
         self._response: Response | None = None
@@ -52,7 +52,8 @@ class Connection(asyncio.Protocol):
 
     def still_there(self) -> bool:
         """Ask the kernel, before a byte is written, whether the peer has closed or said something meanwhile."""
-        if not self.usable:
+        transport = self._transport
+        if transport is None or self._ended or transport.is_closing():
             return False
         if self._loop.time() - self.idle_since_s < _FRESH_S:
             return True
@@ -72,7 +73,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or self._ended or transport.is_closing():
             return None
-        response = Response(self)
+        response = Response(self, self._loop)
         self._parser.expect(response, head_only)
         data = body.data
         if data is None:
@@ -94,9 +95,6 @@ class Connection(asyncio.Protocol):
         self._clear()
 
     # Line and Sink: what a response and an upload need
-
-    def limit(self, within_s: float) -> None:
-        self._deadline.move(within_s)
 
     def pause_reading(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -147,7 +145,7 @@ class Connection(asyncio.Protocol):
             return
         if response.whole:
             self._finish(response)
-        elif response.received != received or response.arrived is not arrived:
+        elif response.waiter is not None and (response.received != received or response.arrived is not arrived):
             response.wake()
 
     def eof_received(self) -> None:
@@ -207,7 +205,7 @@ class Connection(asyncio.Protocol):
             return False
 
     def _clear(self) -> None:
-        self._deadline.close()
+        self.deadline.close()
         self._response = None
         self._parser.close()
         self._ended = True

@@ -39,6 +39,8 @@ class Opener(Protocol):
 class Credentials:
     def __init__(self, vault: Opener) -> None:
         self._vault = vault
+        self._carriers: dict[str, bytes | None] = {}
+        """By strategy: the credential header's name, or `None`: it takes none."""
 
     async def write(self, plan: Plan, headers: list[Header]) -> Secret | None:
         """Remove every credential that is in `headers` and append the account's own, which is returned: for this attempt alone.
@@ -46,16 +48,21 @@ class Credentials:
         Raises what the vault raises, `UpstreamFailed` for a strategy that cannot be followed, and
         `UpstreamKeyRefused` or `UpstreamCredentialsRefused` for a stored key that no header can carry.
         """
-        carrier = _carrier(plan)
+        strategy = plan.provider.auth_strategy
+        if strategy in self._carriers:
+            carrier = self._carriers[strategy]
+        else:
+            carrier = self._carriers[strategy] = _carrier(plan)
         headers[:] = [field for field in headers if (name := field[0].lower()) not in _OURS and name != carrier]
         account = plan.account
         if account is None:
             if carrier is not None:
                 raise UpstreamFailed(f"Provider {plan.provider.id} needs a key and no account was chosen. Add an account to it.")
             return None
-        for name, value in ((b"openai-organization", account.organization), (b"openai-project", account.project)):
-            if value:
-                headers.append((name, _checked(value.encode(), "organization or project id", account)))
+        if account.organization:
+            headers.append((b"openai-organization", _checked(account.organization.encode(), "organization id", account)))
+        if account.project:
+            headers.append((b"openai-project", _checked(account.project.encode(), "project id", account)))
         if carrier is None:
             return None
         secret = await self._vault.use(f"account:{account.id}")

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from doorward.core.clock import Clock
 from doorward.core.exchange import Headers
 from doorward.providers.provider import Account
@@ -59,24 +61,22 @@ class _Line:
     seen_s: float = 0.0
 
 
-class Trial:
+class Trial(Struct, eq=False):
     """One attempt under way; exactly one of `succeeded`, `judged`, `abandoned` says how it began, later ones do nothing.
 
     `over` says that nothing is on its way any more: until then it counts as in flight, a stream to its last event.
     """
 
-    __slots__ = ("_health", "_in_flight", "_line", "_open", "_plan", "probe")
-
-    def __init__(self, health: Health, plan: Plan, line: _Line, probe: bool) -> None:
-        self._health = health
-        self._plan = plan
-        self._line = line
-        self._open = True
-        self._in_flight = True
-        self.probe = probe
+    _health: Health
+    _plan: Plan
+    _line: _Line
+    probe: bool
+    _open: bool = True
+    _in_flight: bool = True
 
     def succeeded(self, headers: Headers = (), took_s: float | None = None) -> None:
-        if self._end():
+        if self._open:
+            self._open = False
             self._health._succeeded(self._line, headers, took_s)
 
     def judged(self, verdict: Verdict, headers: Headers = ()) -> None:
@@ -95,9 +95,11 @@ class Trial:
 
     def over(self) -> None:
         """Nothing is on its way any more. Idempotent; an attempt that nobody has judged is abandoned."""
-        self.abandoned()
-        was, self._in_flight = self._in_flight, False
-        self._line.in_flight -= was
+        if self._open:
+            self.abandoned()
+        if self._in_flight:
+            self._in_flight = False
+            self._line.in_flight -= 1
 
     def _end(self) -> bool:
         was_open, self._open = self._open, False
@@ -123,26 +125,33 @@ class Health:
     # Before an attempt
 
     def usable(self, plan: Plan) -> bool:
-        return self.wait_s(plan) == 0
+        """The usual state is that nothing rests, is paused or refused, and that no breaker is open: that is seen at a glance."""
+        account = plan.account
+        if self._rests or self._paused or self._quarantined or (account is not None and account.quarantined_at is not None):
+            return self.wait_s(plan) == 0
+        line = self._lines.get(plan.line)
+        if line is not None and line.breaker.opened_s is not None:
+            return self.wait_s(plan) == 0
+        return not plan.provider.is_draining
 
     def wait_s(self, plan: Plan) -> float:
         """Seconds until the plan may be tried; 0 = now."""
         now_s = self._clock.monotonic()
         if plan.provider.is_draining:
             return DRAINING_S
-        model, until_s = plan.model or "", 0.0
-        if self._rests:  # the usual state is that nothing rests
+        until_s = 0.0
+        if self._rests:
             owner = _owner(plan)
-            until_s = max(self._rests.get((owner, None), 0.0), self._rests.get((owner, model), 0.0))
+            until_s = max(self._rests.get((owner, None), 0.0), self._rests.get((owner, plan.model or ""), 0.0))
         if plan.account is not None and (self._quarantined or self._paused or plan.account.quarantined_at is not None):
             until_s = max(until_s, self._quarantine(plan.account, now_s), self._paused.get(plan.account.id, 0.0))
-        line = self._lines.get((_account(plan), model))
+        line = self._lines.get(plan.line)
         return max(0.0, until_s - now_s, line.breaker.wait_s(now_s) if line is not None else 0.0)
 
     def score(self, plan: Plan) -> Score:
         """All factors, also for a plan that rests: ask `usable` first."""
         weight = float(plan.account.weight) if plan.account is not None else 1.0
-        line = self._lines.get((_account(plan), plan.model or ""))
+        line = self._lines.get(plan.line)
         if line is None:
             return Score(weight, 1.0, 1.0, 0)
         now_s = self._clock.monotonic()
@@ -151,9 +160,10 @@ class Health:
         return Score(weight, max(headroom, 0.01), max(1.0 - line.failure_rate, 0.05), line.in_flight)
 
     def begin(self, plan: Plan) -> Trial:
-        line = self._line(plan)
+        line = self._lines.get(plan.line) or self._line(plan)
         line.in_flight += 1
-        return Trial(self, plan, line, line.breaker.begin(self._clock.monotonic()))
+        breaker = line.breaker
+        return Trial(self, plan, line, breaker.opened_s is not None and breaker.begin(self._clock.monotonic()))
 
     # What is learned without a trial
 
@@ -240,7 +250,8 @@ class Health:
     def _saw(self, line: _Line, headers: Headers, took_s: float | None) -> None:
         now_s = self._clock.monotonic()
         line.seen_s = now_s
-        line.headroom |= headroom_of(headers, now_s)
+        if said := headroom_of(headers, now_s):
+            line.headroom |= said
         if took_s is not None:
             line.took_s = took_s if line.took_s is None else line.took_s * 0.8 + took_s * 0.2
 
@@ -252,7 +263,7 @@ class Health:
         return until_s if key_set_at == account.key_set_at else -math.inf
 
     def _line(self, plan: Plan) -> _Line:
-        key = (_account(plan), plan.model or "")
+        key = plan.line
         line = self._lines.get(key)
         if line is None:
             if len(self._lines) >= _MOST_ROUTES:  # model names may be invented without end
@@ -261,10 +272,6 @@ class Health:
                     del self._lines[old]
             line = self._lines[key] = _Line(Breaker(self._limits), seen_s=self._clock.monotonic())
         return line
-
-
-def _account(plan: Plan) -> str:
-    return plan.account.id if plan.account is not None else f"provider:{plan.provider.id}"
 
 
 def _owner(plan: Plan) -> str:

@@ -73,8 +73,7 @@ class Pool:
         return connection
 
     def give_back(self, connection: Connection) -> None:
-        turn = self._next_turn()
-        if turn is not None:
+        if self._waiting and (turn := self._next_turn()) is not None:
             turn.set_result(connection)
         elif self._closed:
             connection.drop()

@@ -19,6 +19,8 @@ _OURS = frozenset(b"host content-length transfer-encoding connection keep-alive 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH"))
 
+_MOST_STARTS = 64
+
 _names: dict[bytes, bytes] = {}
 """Header name -> ``name: ``, or ``b""`` for a name that is ours; names repeat on every call."""
 
@@ -57,38 +59,53 @@ def host_of(origin: Origin) -> bytes:
     return encoded
 
 
-def head_of(outgoing: Outgoing, host: bytes) -> bytes:
-    """The whole head with its empty line. Raises `BadRequest` before anything is connected or sent."""
-    method = outgoing.method
-    if not (method.isascii() and method.isalpha()):
-        raise BadRequest("The request's method is not an HTTP method.")
-    if not _TARGET.fullmatch(outgoing.target):
-        raise BadRequest("The path or query has characters that must be percent-encoded.")
-    parts = [method.encode(), b" ", outgoing.target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
-    lines = 2
-    plain = True
-    for name, value in outgoing.headers:
-        start = _names.get(name)
-        if start is None:
-            start = _field(name)
-        if start:
-            parts += (start, value, b"\r\n")
+class Heads:
+    """Writes the heads of one origin's requests. Their first lines repeat, and are checked once."""
+
+    def __init__(self, host: bytes) -> None:
+        self._host = host
+        self._starts: dict[tuple[str, bytes], bytes] = {}
+        """By method and target: the first line and Host."""
+
+    def of(self, outgoing: Outgoing) -> bytes:
+        """The whole head with its empty line. Raises `BadRequest` before anything is connected or sent."""
+        method, body = outgoing.method, outgoing.body
+        parts = [self._starts.get((method, outgoing.target)) or self._start(method, outgoing.target)]
+        lines = 2
+        plain = True
+        for name, value in outgoing.headers:
+            start = _names.get(name)
+            if start is None:
+                start = _field(name)
+            if start:
+                parts += (start, value, b"\r\n")
+                lines += 1
+                if start == b"accept-encoding: ":
+                    plain = False
+        if plain:
+            parts.append(b"accept-encoding: identity\r\n")
             lines += 1
-            if start == b"accept-encoding: ":
-                plain = False
-    if plain:
-        parts.append(b"accept-encoding: identity\r\n")
-        lines += 1
-    size = outgoing.body.size
-    if size or method in _BODY_METHODS:
-        parts.append(b"content-length: %d\r\n" % size)
-        lines += 1
-    parts.append(b"\r\n")
-    head = b"".join(parts)
-    # Three scans of the whole cost less than one look at each value: any CR or LF beyond our own line ends is foreign.
-    if b"\0" in head or not head.count(b"\n") == head.count(b"\r") == head.count(b"\r\n") == lines + 1:
-        raise _broken(outgoing.headers)
-    return head
+        data = body.data
+        size = body.size if data is None else len(data)
+        if size or method in _BODY_METHODS:
+            parts.append(b"content-length: %d\r\n" % size)
+            lines += 1
+        parts.append(b"\r\n")
+        head = b"".join(parts)
+        # Three scans of the whole cost less than one look at each value: any CR or LF beyond our own line ends is foreign.
+        if b"\0" in head or not head.count(b"\n") == head.count(b"\r") == head.count(b"\r\n") == lines + 1:
+            raise _broken(outgoing.headers)
+        return head
+
+    def _start(self, method: str, target: bytes) -> bytes:
+        if not (method.isascii() and method.isalpha()):
+            raise BadRequest("The request's method is not an HTTP method.")
+        if not _TARGET.fullmatch(target):
+            raise BadRequest("The path or query has characters that must be percent-encoded.")
+        start = b"".join((method.encode(), b" ", target, b" HTTP/1.1\r\nhost: ", self._host, b"\r\n"))
+        if len(self._starts) < _MOST_STARTS:  # a target may hold an id, and ids have no end
+            self._starts[method, target] = start
+        return start
 
 
 def _broken(headers: list[Header]) -> BadRequest:

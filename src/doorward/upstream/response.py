@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from msgspec import Struct, field
+
 from doorward.core.exchange import Header
+from doorward.upstream.deadline import Deadline
 from doorward.upstream.port import Incoming, Lost, Outgoing, Silent, Stage
 from doorward.upstream.upload import Upload
 
@@ -17,9 +20,8 @@ class Line(Protocol):
     """What a response needs of its connection."""
 
     host: str
-
-    def limit(self, within_s: float) -> None:
-        """Call `Response.wake(False)` in so many seconds, in place of the limit before."""
+    deadline: Deadline
+    """Calls `Response.wake(False)` when it passes."""
 
     def pause_reading(self) -> None: ...
 
@@ -31,33 +33,29 @@ class Line(Protocol):
         """Cut the connection now."""
 
 
-class Response:
+class Response(Struct, eq=False):
     """Implements `port.Incoming`. It is detached from its connection the moment its last byte is parsed, so
     that the connection can serve the next request while this one is still being read.
     """
 
-    __slots__ = (
-        "_buffered", "_line", "_lost", "_pieces", "_waiter",
-        "arrived", "headers", "paused", "received", "status", "upload", "whole",
-    )  # fmt: skip
-
-    def __init__(self, line: Line) -> None:
-        self.status = 0
-        self.headers: list[Header] = []
-        self.arrived = False
-        """The head is whole."""
-        self.whole = False
-        """The body is whole, though perhaps not read yet."""
-        self.received = 0
-        """Body bytes so far."""
-        self.paused = False
-        """The socket is not read, because too much is unread here."""
-        self.upload: Upload | None = None
-        self._line: Line | None = line
-        self._lost = ""
-        self._pieces: list[bytes] = []
-        self._buffered = 0
-        self._waiter: asyncio.Future[bool] | None = None
+    _line: Line | None
+    _loop: asyncio.AbstractEventLoop
+    status: int = 0
+    headers: list[Header] = field(default_factory=list)
+    arrived: bool = False
+    """The head is whole."""
+    whole: bool = False
+    """The body is whole, though perhaps not read yet."""
+    received: int = 0
+    """Body bytes so far."""
+    paused: bool = False
+    """The socket is not read, because too much is unread here."""
+    upload: Upload | None = None
+    waiter: asyncio.Future[bool] | None = None
+    """Who waits for news: told `False` when the time is up."""
+    _lost: str = ""
+    _pieces: list[bytes] = field(default_factory=list)
+    _buffered: int = 0
 
     @property
     def stage(self) -> Stage:
@@ -69,18 +67,32 @@ class Response:
 
     async def read(self, within_s: float) -> bytes:
         """`port.Incoming.read`. After `Silent` it may be called again; cancelling it drops the connection."""
-        while True:
-            pieces = self._pieces
-            if pieces:
-                self._pieces = []
-                self._buffered = 0
-                if self.paused and self._line is not None:
-                    self.paused = False
-                    self._line.resume_reading()
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        while not self._pieces:
             if self.whole:
                 return b""
-            await self._news(within_s)
+            # `_news`, written out: every event of every stream passes here
+            line = self._line
+            if line is None:
+                raise Lost(self._lost, self.stage)
+            waiter = self.waiter = self._loop.create_future()
+            line.deadline.move(within_s)
+            try:
+                if not await waiter:
+                    raise self._silent(line, within_s)
+            except asyncio.CancelledError:
+                self.close()
+                raise
+        pieces = self._pieces
+        if len(pieces) == 1:
+            piece = pieces.pop()
+        else:
+            piece = b"".join(pieces)
+            pieces.clear()
+        self._buffered = 0
+        if self.paused and self._line is not None:
+            self.paused = False
+            self._line.resume_reading()
+        return piece
 
     def close(self) -> None:
         """`port.Incoming.close`. A read that waits meanwhile ends in `Lost`."""
@@ -121,31 +133,30 @@ class Response:
         line = self._line
         if line is None:
             raise Lost(self._lost, self.stage)
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
-        line.limit(within_s)
-        try:
-            in_time = await waiter
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        if not in_time:
-            raise Silent(f"{line.host}: nothing came for {within_s:g} s", self.stage)
+        waiter = self.waiter = self._loop.create_future()
+        line.deadline.move(within_s)
+        if not await waiter:
+            raise self._silent(line, within_s)
+
+    def _silent(self, line: Line, within_s: float) -> Silent:
+        return Silent(f"{line.host}: nothing came for {within_s:g} s", self.stage)
 
     # The connection's side
 
     def feed(self, piece: bytes) -> None:
+        size = len(piece)
         self._pieces.append(piece)
-        self.received += len(piece)
-        self._buffered += len(piece)
+        self.received += size
+        self._buffered += size
         if self._buffered > PAUSE_BYTES and not self.paused and self._line is not None:
             self.paused = True
             self._line.pause_reading()
 
     def wake(self, in_time: bool = True) -> None:
-        waiter = self._waiter
+        waiter = self.waiter
         if waiter is not None:
             # The limit is not lifted: the next wait moves it on, and one that passes while nobody waits wakes nobody.
-            self._waiter = None
+            self.waiter = None
             if not waiter.done():
                 waiter.set_result(in_time)
 

@@ -1,6 +1,6 @@
 """The client that everything of ours calls out with: HTTP/1.1, one request once, over one connection.
 
-    open -> head_of          the request's bytes, checked
+    open -> Heads.of         the request's bytes, checked
          -> Pool.take/grow   a connection: one that rests, or a new one (resolve, check, connect, TLS)
          -> Connection.send  written in one go; a spooled body follows beside the wait
          -> Response.arrive  the head
@@ -17,7 +17,7 @@ from doorward.upstream.addresses import Resolver
 from doorward.upstream.dial import Dialer
 from doorward.upstream.pool import Pool
 from doorward.upstream.port import Incoming, Origin, Outgoing, Transport, Unreachable
-from doorward.upstream.request import head_of, host_of
+from doorward.upstream.request import Heads, host_of
 
 
 class HttpTransport:
@@ -35,12 +35,12 @@ class HttpTransport:
         self._per_origin = per_origin
         self._idle_s = idle_s
         self._dialer = Dialer(Resolver(resolve_keep_s), extra_ca)
-        self._pools: dict[Origin, tuple[Pool, bytes]] = {}
+        self._pools: dict[Origin, tuple[Pool, Heads]] = {}
         self._closed = False
 
     async def open(self, outgoing: Outgoing) -> Incoming:
-        pool, host = self._pools.get(outgoing.origin) or self._pool(outgoing.origin)
-        head = head_of(outgoing, host)
+        pool, heads = self._pools.get(outgoing.origin) or self._pool(outgoing.origin)
+        head = heads.of(outgoing)
         head_only = outgoing.method == "HEAD"
         while True:
             connection = pool.take() or await pool.grow(outgoing.connect_s)
@@ -67,18 +67,18 @@ class HttpTransport:
     def resting_connections(self) -> int:
         return sum(pool.resting for pool, _ in self._pools.values())
 
-    def _pool(self, origin: Origin) -> tuple[Pool, bytes]:
+    def _pool(self, origin: Origin) -> tuple[Pool, Heads]:
         if origin.scheme not in ("http", "https"):
             raise Unreachable(f"{origin.host}: {origin.scheme} is not a scheme that this transport speaks")
-        host = host_of(origin)
+        heads = Heads(host_of(origin))
         for known, (pool, _) in tuple(self._pools.items()):
             if len(self._pools) >= 1024 and pool.open == 0:
                 del self._pools[known]
         pool = Pool(origin, self._dialer, self._per_origin, self._idle_s)
         if self._closed:
             pool.close()
-        self._pools[origin] = pool, host
-        return pool, host
+        self._pools[origin] = pool, heads
+        return pool, heads
 
 
 _: type[Transport] = HttpTransport

@@ -15,6 +15,8 @@ _EOL = rb"(?:\r?\n|\r(?=[^\n]))"
 _END = re.compile(_EOL + _EOL)
 _LINE = re.compile(rb"\r\n|\n|\r")
 _LONGEST_END = 4
+_CR = 13
+"""As a number: looking for one byte so costs a tenth of looking for `b"\r"`."""
 
 
 class EventTooLarge(ValueError):
@@ -39,7 +41,14 @@ class Splitter:
     def feed(self, data: bytes) -> list[bytes]:
         """The events that `data` completes. Raises `EventTooLarge`."""
         held = self._held
-        if not held and data.find(b"\n\n") == len(data) - 2 >= 0 and b"\r" not in data and len(data) <= self._max_event_bytes:
+        # One whole event: nearly always of one line, which is seen by counting; else by where its end is.
+        if (
+            not held
+            and data.endswith(b"\n\n")
+            and _CR not in data
+            and len(data) <= self._max_event_bytes
+            and (data.count(b"\n") == 2 or data.find(b"\n\n") == len(data) - 2)
+        ):
             return [data]
         held += data
         events = []
@@ -60,7 +69,7 @@ class Splitter:
 
 def data_of(event: bytes) -> bytes | None:
     """The event's data, its lines joined by LF; `None` if it has none (comments, other fields)."""
-    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and _CR not in event:
         return event[6:-2]
     lines = []
     for line in _LINE.split(event):
