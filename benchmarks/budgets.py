@@ -79,12 +79,13 @@ async def main() -> None:
 
         await held()
         hold = await budgets.worst.of(ROUTE, call)
-        caps = budgets.caps_of(with_budgets)
+        purse = budgets.till.purse_of(with_budgets)
+        assert purse is not None
 
         async def moved() -> None:
-            shares = budgets.take(budgets.pots(caps), hold.nanos)
-            assert shares is not None
-            budgets.settle(shares, 1000, 3)
+            share = budgets.till.take(purse.pots, hold.nanos)
+            assert share is not None
+            budgets.till.settle([share], 1000)
 
         async def bounded() -> None:
             await budgets.worst.of(ROUTE, call)

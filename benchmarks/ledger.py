@@ -33,13 +33,17 @@ from doorward.store.budgets import BudgetRows, Cap
 from doorward.store.call_rows import AttemptRow, CallRow, Refusal, Settled
 from doorward.store.calls import Calls
 from doorward.store.engine import Store
+from doorward.store.groups import BUCKET_S, bucket_of
 from doorward.store.leases import Leases
-from doorward.store.rollups import BUCKET_S, Rollups, bucket_of, by_day, by_owner
+from doorward.store.rollups import Rollups, by_day, by_owner
 from doorward.telemetry.feed import Feed
+from doorward.wire.endpoints import match
 from doorward.wire.openai import read_asks
 
 CALLS = 5_000
 ROWS = 100_000
+CHAT = match("POST", "/v1/chat/completions").endpoint
+assert CHAT is not None
 CALLER = Caller("user:1", frozenset({OPERATOR}), frozenset({"call"}), key_id="k1", label="first", user_id="1")
 
 
@@ -76,7 +80,7 @@ async def entry_us(directory: Path) -> float:
         own = time.process_time() - began
         began = time.process_time()
         for number in range(CALLS):
-            async with ledger.entry(CALLER, _exchange(number), "/v1/chat/completions") as entry:
+            async with ledger.entry(CALLER, _exchange(number), CHAT) as entry:
                 ledger.held(entry, 1000)
                 _lived(entry)
         best = min(best, (time.process_time() - began - own) / CALLS * 1e6)
@@ -128,7 +132,7 @@ async def path_us(directory: Path) -> float:
     asked = Exchange("r", "POST", "/v1/chat/completions", b"", [], MemoryBody(BODY), read_asks(BODY), "", 0.0)
 
     async def one() -> None:
-        async with ledger.entry(me, asked, "/v1/chat/completions") as entry:
+        async with ledger.entry(me, asked, CHAT) as entry:
             entry.route = ROUTE
             async with budgets.hold(me, ROUTE, asked, entry):
                 _lived(entry)

@@ -16,7 +16,8 @@ from tests.ui.book import Book, fill, many
 
 from doorward.providers.route import Plan
 from doorward.store.calls import Calls
-from doorward.store.tallies import MEASURES, Tallies, bin_of, percentile_ms
+from doorward.store.groups import bin_of
+from doorward.store.tallies import MEASURES, Tallies, percentile_ms
 from doorward.store.tallies import Range as Over
 
 DAY_S = 86_400

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from doorward.core.exchange import Exchange, MemoryBody
 from doorward.core.usage import Usage
 from doorward.ledger import demand
 from doorward.ledger.holds import Bounds, Hold, hold_for
-from doorward.providers.prices import Prices
+from doorward.ledger.worst_case import WorstCase
+from doorward.providers.prices import Override, Prices
 from doorward.providers.provider import Provider
 from doorward.providers.route import Plan, Route
+from doorward.providers.tokens import Count
 from doorward.wire.openai import read_asks
 
 PRICES = Prices.load()
@@ -42,8 +45,22 @@ def exchange(kind: str, body: dict[str, Any]) -> Exchange:
 def hold(kind: str, *, bounds: Bounds | None = None, also: tuple[str, ...] = (), counted: int | None = None, **body: Any) -> Hold:
     asked = exchange(kind, body)
     plans = tuple(Plan(OPENAI, None, model) for model in (body.get("model"), *also))
-    read = demand.read(kind, asked, asked.body.data or b"")
-    return hold_for(read, Route(None, plans), PRICES, bounds or Bounds(), counted=counted)
+    return held(asked, Route(None, plans), bounds or Bounds(), counted)
+
+
+def held(asked: Exchange, route: Route, bounds: Bounds, counted: int | None = None) -> Hold:
+    """What a call's budgets hold, and that it is the same whether the route's terms were worked out before or not."""
+    raw = asked.body.data or b""
+    kind = next(kind for kind, path in PATHS.items() if path == asked.path)
+    worst = WorstCase(PRICES, bounds, lambda *_: Count(0, False))
+    try:
+        found = hold_for(demand.read(kind, asked, raw), route, PRICES, bounds, counted=counted)
+    except CostUnbounded:
+        worst.bounded(route, asked, raw)
+        pytest.fail("what has no bound is held all the same")
+    if counted is None:
+        assert worst.bounded(route, asked, raw) == found
+    return found
 
 
 def cost(model: str, kind: str, **units: Any) -> int:
@@ -219,7 +236,7 @@ def test_no_bill_within_the_request_passes_its_hold(
     body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": limit, "n": n}
     raw = json.dumps(body, ensure_ascii=False).encode()
     asked = Exchange("r", "POST", PATHS["chat"], b"", [], MemoryBody(raw), read_asks(raw), "", 0.0)
-    held = hold_for(demand.read("chat", asked, raw), Route(None, (Plan(OPENAI, None, model),)), PRICES, Bounds()).nanos
+    most = held(asked, Route(None, (Plan(OPENAI, None, model),)), Bounds()).nanos
     tokens = int(len(raw) * read)
     used = Usage(
         input_tokens=tokens,
@@ -228,4 +245,22 @@ def test_no_bill_within_the_request_passes_its_hold(
         output_tokens=limit * n,
         service_tier=tier,
     )
-    assert (PRICES.cost("openai", model, "chat", used).nanos or 0) <= held
+    assert (PRICES.cost("openai", model, "chat", used).nanos or 0) <= most
+
+
+def test_a_price_that_moves_moves_the_hold_of_a_route_that_is_known() -> None:
+    prices = Prices.load()
+    worst = WorstCase(prices, Bounds(), lambda *_: Count(0, False))
+    asked = exchange("chat", {"model": "gpt-4o", "messages": SAY, "max_tokens": 100})
+    route = Route(None, (Plan(OPENAI, None, "gpt-4o"),))
+    before = worst.bounded(route, asked, asked.body.data or b"").nanos
+    prices.replace([Override("openai", "gpt-4o", "output_mtok", Decimal(10_000))])
+    assert worst.bounded(route, asked, asked.body.data or b"").nanos > 100 * before
+
+
+def test_the_dearest_plan_of_a_route_counts() -> None:
+    asked = exchange("chat", {"model": "gpt-4o-mini", "messages": SAY, "max_tokens": 100})
+    cheap, dear = Plan(OPENAI, None, "gpt-4o-mini"), Plan(OPENAI, None, "gpt-4o")
+    alone = held(asked, Route(None, (dear,)), Bounds())
+    assert held(asked, Route(None, (cheap, dear, cheap)), Bounds()) == alone
+    assert held(asked, Route(None, (Plan(FREE, None, "sim-gpt"), dear)), Bounds()) == alone

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from tests.counts import count
 from tests.ledger.purse import prices, rows
 
+from doorward.core.clock import SystemClock
 from doorward.core.errors import BudgetExceeded, Unavailable
 from doorward.core.money import Nanos
 from doorward.ledger.budgets import Budgets
-from doorward.ledger.held import Share
 from doorward.ledger.holds import Hold
-from doorward.ledger.pot import LeaseTimes, Pot
+from doorward.ledger.pot import Lease, LeaseTimes, Pot
+from doorward.ledger.till import Share
 from doorward.store.budgets import BudgetRows, Cap
 from doorward.store.engine import Store
 from doorward.store.leases import Leases
@@ -54,7 +55,7 @@ class House:
         self.all = [
             Budgets(BudgetRows(store), Leases(store), PRICES, f"p{number}", times=SLOW) for number, store in enumerate(stores)
         ]
-        self.open: list[list[tuple[list[Share], int]]] = [[] for _ in stores]
+        self.open: list[list[Share]] = [[] for _ in stores]
         self.cost = 0
         """What settled calls cost."""
         self.expired = False
@@ -63,14 +64,14 @@ class House:
         budgets = self.all[number]
         caps = [Cap("key:a", CAP, "ever"), Cap("all", CAP * 2, "ever")]
         with contextlib.suppress(BudgetExceeded):
-            shares = await budgets.obtain(lambda: budgets.pots(caps), Hold(Nanos(nanos), ""))
-            self.open[number].append((shares, nanos))
+            share = await budgets.till.obtain(lambda: budgets.till.pots(caps), Hold(Nanos(nanos), ""))
+            self.open[number].append(share)
 
     def settle(self, number: int, cost: int) -> None:
         if self.open[number]:
-            shares, nanos = self.open[number].pop(0)
-            cost = min(cost, nanos)
-            self.all[number].settle(shares, cost, 2)
+            share = self.open[number].pop(0)
+            cost = min(cost, share.nanos)
+            self.all[number].till.settle([share], cost)
             self.cost += cost
 
     async def expire(self, number: int) -> None:
@@ -87,9 +88,7 @@ class House:
             ]
             assert found[1] >= 0
             assert found[0] + found[1] <= cap, "the cap was passed"
-            held = sum(
-                share.nanos for calls in self.open for shares, _ in calls for share in shares if share.pot.subject == subject
-            )
+            held = sum(share.nanos for calls in self.open for share in calls for pot in share.pots if pot.subject == subject)
             assert held + self.cost <= cap, "holds and bills passed the cap"
             assert held + self.cost <= found[0] + found[1], "something is held or spent that the database does not know of"
 
@@ -161,8 +160,8 @@ async def test_an_answer_that_never_came_is_read_again(fresh_sqlite: str) -> Non
             setattr(budgets._leases, broken, cut)
             budgets.leasing._rows = budgets._leases
             with contextlib.suppress(Unavailable):
-                shares = await budgets.obtain(lambda: budgets.pots(caps), Hold(Nanos(200), ""))
-                budgets.settle(shares, 50, 1)
+                share = await budgets.till.obtain(lambda: budgets.till.pots(caps), Hold(Nanos(200), ""))
+                budgets.till.settle([share], 50)
                 settled += 50
                 await budgets.leasing.tend(home=True)
             setattr(budgets._leases, broken, real)
@@ -175,14 +174,19 @@ async def test_an_answer_that_never_came_is_read_again(fresh_sqlite: str) -> Non
         await store.close()
 
 
-async def test_a_lease_is_not_drawn_on_after_its_margin() -> None:
-    pot = Pot("key:a", "ever", CAP, float("inf"))
-    from doorward.ledger.pot import Lease
+@pytest.mark.parametrize(("nanos", "now", "fits"), [(500, 99.9, True), (500, 100.0, False), (501, 0.0, False)])
+async def test_a_lease_is_not_drawn_on_after_its_margin(fresh_sqlite: str, nanos: int, now: float, fits: bool) -> None:
+    class Stopped(SystemClock):
+        monotonic = staticmethod(lambda: now)
 
-    pot.lease = Lease("p:1", granted=500, stop_at=100.0, stored=True)
-    assert pot.has(500, 99.9)
-    assert not pot.has(500, 100.0)
-    assert not pot.has(501, 0.0)
+    store = await Store.open(fresh_sqlite)
+    budgets = Budgets(BudgetRows(store), Leases(store), PRICES, "p", clock=Stopped())
+    pot = Pot("key:a", "ever", CAP, float("inf"))
+    # 20 of 600 are spent and not reported, 80 are held
+    pot.lease = Lease("p:1", granted=600, total=120, booked=100, held=80, stop_at=100.0, stored=True)
+    assert pot.has(nanos, now) is fits
+    assert (budgets.till.take((pot,), nanos) is not None) is fits
+    await store.close()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from doorward.core.money import Nanos
 from doorward.core.usage import Source, Usage
 from doorward.ledger import book
 from doorward.ledger.entry import Attempt, AttemptState, Entry
-from doorward.ledger.ledger import Ledger, unbroken
+from doorward.ledger.ledger import Ledger
+from doorward.ledger.unbroken import unbroken
 from doorward.providers.prices import Prices
 from doorward.store.call_rows import CallRow
 

@@ -6,20 +6,17 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doorward.ledger.records import CLOSED, HELD, OPENED, SETTLED, Held, Opened, frame, read
+from doorward.ledger.records import CLOSED, ENDED, HELD, OPENED, Ended, Held, Opened, frame, read
 from doorward.ledger.replay import crashed
-from doorward.store.call_rows import Settled
 
 _encode = msgspec.msgpack.encode
 
 
 def opened(number: int) -> Opened:
-    return Opened(
-        f"p-{number}", f"req_{number}", "p", "user:1", "k", "label", "1", "/v1/chat/completions", "[]", True, "m", 1.5, 70
-    )
+    return Opened(f"p-{number}", f"req_{number}", "p", "user:1", "k", "label", "1", "/v1/chat/completions", (), True, "m", 1.5, 70)
 
 
-def settled(number: int) -> Settled:
+def ended(number: int) -> Ended:
     return crashed(opened(number), Held(f"p-{number}", 5000 + number, "openai", "acc", "m"), 2.5)
 
 
@@ -30,7 +27,7 @@ def record(kind: int, number: int) -> bytes:
         case 2:
             return frame(HELD, _encode(Held(f"p-{number}", number, None, None, None)))
         case 3:
-            return frame(SETTLED, _encode(settled(number)))
+            return frame(ENDED, _encode(ended(number)))
         case _:
             return frame(CLOSED, f"p-{number}".encode())
 
@@ -47,7 +44,7 @@ def expected(written: list[tuple[int, int]]) -> tuple[set[str], set[str], set[st
 
 def found(data: bytes) -> tuple[set[str], set[str], set[str], set[str]]:
     pages = read(data)
-    return set(pages.opened), set(pages.held), set(pages.settled), pages.closed
+    return set(pages.opened), set(pages.held), set(pages.ended), pages.closed
 
 
 @given(records, st.integers(0, 100))
@@ -99,7 +96,7 @@ def test_a_spoilt_stretch_costs_its_own_records_and_no_others(written: list[tupl
 def test_rubbish_is_damage_and_never_a_call(rubbish: bytes) -> None:
     pages = read(rubbish)
     assert not pages.opened
-    assert not pages.settled
+    assert not pages.ended
     assert pages.damage.bytes == len(rubbish.rstrip(b"\0")) or not rubbish.rstrip(b"\0")
 
 

@@ -53,7 +53,7 @@ async def hold(job: dict[str, Any]) -> None:
     async with process(job["url"], name=f"p{os.getpid()}", times=times) as budgets:
         shelf = Calls(budgets.rows._store)
         ledger = Ledger(home, budgets.process, shelf, prices(), SystemClock(), sync_s=0.05)
-        budgets.journal = ledger
+        budgets.desk.journal = ledger
         await ledger.start()
         me, endpoint = key(job["cap"]), match("POST", "/v1/chat/completions").endpoint
         assert endpoint is not None

@@ -77,7 +77,7 @@ def test_a_full_queue_drops_and_counts() -> None:
     feed = Feed()
     one, asked = settled(), exchange(b"{}")
     for _ in range(MOST_WAITING + 7):
-        feed.settled(one, asked, 0)
+        feed.settled(lambda: one, asked, 0)
     assert feed.dropped == 7
 
 
@@ -88,7 +88,7 @@ def test_the_hot_path_pays_at_most_three_microseconds() -> None:
         feed = Feed()
         began = time.process_time()
         for _ in range(2_000):
-            feed.settled(one, asked, 0)
+            feed.settled(lambda: one, asked, 0)
         best = min(best, (time.process_time() - began) / 2_000 * 1e6)
     assert best <= 3.0
 
@@ -106,7 +106,7 @@ def test_large_requests_do_not_wait_in_memory() -> None:
     feed.add(Sink())
     asked = exchange(b'{"messages":[{"content":"' + b"x" * 1_000_000 + b'"}]}')
     for _ in range(40):
-        feed.settled(settled(), asked, 0)
+        feed.settled(settled, asked, 0)
     assert len(batches) >= 2
 
 

@@ -17,7 +17,7 @@ from doorward.apps.prompts import system_text
 from doorward.apps.tool_exchange import Part, sent
 from doorward.core.clock import Clock
 from doorward.core.errors import NotFound, UpstreamFailed
-from doorward.ledger.ledger import unbroken
+from doorward.ledger.unbroken import unbroken
 from doorward.store.conversations import Conversation, Conversations, Message
 from doorward.store.prompts import Prompts
 

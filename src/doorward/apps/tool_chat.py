@@ -18,7 +18,7 @@ from doorward.apps.tool import Tool
 from doorward.apps.tool_exchange import Part, part_of, rounds, waits_for
 from doorward.apps.toolbox import Toolbox
 from doorward.core.errors import Conflict, DoorwardError, NotFound, UpstreamFailed
-from doorward.ledger.ledger import unbroken
+from doorward.ledger.unbroken import unbroken
 from doorward.store.conversations import Conversations, Message
 from doorward.store.runs import RunState, Step
 

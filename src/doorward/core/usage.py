@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
 class Source(enum.StrEnum):
@@ -14,9 +15,8 @@ class Source(enum.StrEnum):
     ESTIMATED = "estimated"
 
 
-@dataclass(slots=True)
-class Usage:
-    """Units that a call used. Token kinds are disjoint from each other only where said."""
+class Usage(Struct, omit_defaults=True, gc=False):
+    """Units that a call used. Token kinds are disjoint from each other only where said. The journal keeps what is not 0."""
 
     input_tokens: int = 0
     """All input tokens, cached and audio ones included."""

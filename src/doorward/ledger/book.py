@@ -12,13 +12,16 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 from doorward.core.clock import Clock
 from doorward.core.errors import StoreError
+from doorward.ledger.closing import Closing
 from doorward.ledger.entry import Entry
 from doorward.ledger.journal import Journal, Segment
 from doorward.ledger.records import read
+from doorward.ledger.rows import rows_of
 from doorward.store.call_rows import Refusal, Settled
 
 _log = logging.getLogger(__name__)
@@ -26,6 +29,8 @@ _log = logging.getLogger(__name__)
 GATHER_S = 0.2
 """Rows gather this long before a batch is written: `usage` shows a call within a second."""
 BATCH_ROWS = 1000
+SLICE_ROWS = 50
+"""Rows are made so many at a time: half a millisecond."""
 MEMORY_ROWS = 20_000
 RETRY_S = 0.5
 FINISH_S = 6.0
@@ -49,7 +54,7 @@ class Book:
         self._shelf = shelf
         self._journal = journal
         self._clock = clock
-        self._rows: deque[tuple[Settled, Segment | None]] = deque()
+        self._rows: deque[Closing] = deque()
         self._unsynced: dict[Segment, int] = {}
         """Calls of each file that are in the database and perhaps not on its disk yet: the file must stay."""
         self._refusals: dict[Refusal, int] = {}
@@ -75,14 +80,16 @@ class Book:
     @property
     def lag_s(self) -> float:
         """Since the oldest row that waits was settled, in seconds; 0: nothing waits."""
-        return max(0.0, self._clock.wall() - self._rows[0][0].call.settled_at) if self._rows else 0.0
+        return max(0.0, self._clock.wall() - self._rows[0].settled_at) if self._rows else 0.0
 
-    def add(self, settled: Settled, segment: Segment | None, *, in_journal: bool = True) -> None:
-        if segment is not None and len(self._rows) >= MEMORY_ROWS and in_journal:
-            segment.spilled += 1
+    def add(self, closing: Closing, *, in_journal: bool = True) -> None:
+        rows = self._rows
+        if closing.segment is not None and len(rows) >= MEMORY_ROWS and in_journal:
+            closing.segment.spilled += 1
         else:
-            self._rows.append((settled, segment))
-        self._wake.set()
+            rows.append(closing)
+        if len(rows) == 1:  # who moves them goes on until none is left
+            self._wake.set()
 
     def refused(self, entry: Entry, code: str) -> bool:
         """Count a refusal -> whether this one is a sample that deserves a row of its own."""
@@ -133,24 +140,34 @@ class Book:
                 await self._sync()
 
     async def _move(self) -> None:
-        batch = [self._rows[index] for index in range(min(BATCH_ROWS, len(self._rows)))]
+        batch = list(islice(self._rows, BATCH_ROWS))
+        rows = await self._made(batch)
         refusals, self._refusals = self._refusals, {}
         try:
-            await self._absorb([settled for settled, _ in batch], sorted(refusals.items()))
+            await self._absorb(rows, sorted(refusals.items()))
         except BaseException:
             for refusal, count in refusals.items():
                 self._refusals[refusal] = self._refusals.get(refusal, 0) + count
             raise
         for _ in batch:
-            _, segment = self._rows.popleft()
+            segment = self._rows.popleft().segment
             if segment is not None:
                 self._unsynced[segment] = self._unsynced.get(segment, 0) + 1
+
+    @staticmethod
+    async def _made(batch: Sequence[Closing]) -> list[Settled]:
+        """In slices, with turns for calls between them: a batch at once would keep everybody waiting."""
+        rows: list[Settled] = []
+        for start in range(0, len(batch), SLICE_ROWS):
+            rows += [closing.rows() for closing in batch[start : start + SLICE_ROWS]]
+            await asyncio.sleep(0)
+        return rows
 
     async def _fetch(self, segment: Segment) -> None:
         """Rows that found no room in memory are read back from their file."""
         spilled = segment.spilled
         pages = await asyncio.to_thread(lambda: read(segment.path.read_bytes()))
-        await self._write(list(pages.settled.values()))
+        await self._write([rows_of(ended) for ended in pages.ended.values()])
         segment.spilled -= spilled
         self._unsynced[segment] = self._unsynced.get(segment, 0) + spilled
 

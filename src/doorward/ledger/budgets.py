@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock, SystemClock
@@ -23,28 +23,19 @@ from doorward.core.exchange import Exchange
 from doorward.core.money import usd_text
 from doorward.ledger.alerts import Alerts
 from doorward.ledger.entry import Entry
-from doorward.ledger.held import Held, Share, exceeded
-from doorward.ledger.holds import Bounds, Hold
+from doorward.ledger.held import UNHELD, Desk, Held, Journal, Unheld
+from doorward.ledger.holds import Bounds
 from doorward.ledger.leases import Leasing
 from doorward.ledger.pot import LeaseTimes, Pot
+from doorward.ledger.till import Till
 from doorward.ledger.worst_case import Counter, WorstCase
 from doorward.providers.prices import Overrides, Prices
 from doorward.providers.route import Route
 from doorward.providers.tokens import count_input
-from doorward.store.budgets import ALL, BudgetRows, Cap, Period
-from doorward.store.leases import Leases, Refused
-from doorward.store.periods import FOREVER_S, name_at, span
+from doorward.store.budgets import ALL, BudgetRows, Cap
+from doorward.store.leases import Leases
 
 _log = logging.getLogger(__name__)
-
-WAIT_S = 5.0
-"""Longest wait for the database before a call is refused with 503: budgets fail closed."""
-
-
-class Journal(Protocol):
-    """Port to `ledger.ledger`: what is held is written down before anything is sent."""
-
-    def held(self, entry: Entry, nanos: int, *, leases: tuple[str, ...] = ()) -> None: ...
 
 
 class Budgets:
@@ -77,10 +68,6 @@ class Budgets:
         self.prices = prices
         self.process = process
         self.worst = WorstCase(prices, bounds or Bounds(), count)
-        self.clock = clock or SystemClock()
-        self.journal = journal
-        self.hold_exceeded_total = 0
-        """Bills above their hold. Each was booked in full."""
         self._leases = leases
         self._home = home
         self._is_gone = is_gone
@@ -88,144 +75,25 @@ class Budgets:
         self._alerts = alerts or Alerts(rows)
         self._overrides = overrides
         self._refresh_s = refresh_s
-        self._caps: dict[str, Cap] = {ALL: self._fixed} if self._fixed else {}
-        self._key_caps: dict[str, Cap] = {}
-        self._periods: dict[Period, tuple[str, float]] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._growing: set[asyncio.Task[Refused | None]] = set()
-        self.leasing = Leasing(leases, process, home, self.clock, times or LeaseTimes(), self._seen)
+        clock = clock or SystemClock()
+        self.leasing = Leasing(leases, process, home, clock, times or LeaseTimes(), self._seen)
+        self.till = Till(self.leasing, clock, self._shut)
+        self.till.cap({ALL: self._fixed} if self._fixed else {})
+        self.desk = Desk(self.till, self.worst, journal)
 
-    # -- the request path
+    @property
+    def hold_exceeded_total(self) -> int:
+        return self.desk.exceeded_total
 
-    def hold(self, caller: Caller, route: Route, exchange: Exchange, entry: Entry) -> Held:
+    def hold(self, caller: Caller, route: Route, exchange: Exchange, entry: Entry) -> Held | Unheld:
         """Refuses with `BudgetExceeded`, `CostUnbounded`, or `Unavailable` when the database cannot say."""
-        return Held(self, self.caps_of(caller), route, exchange, entry)
+        purse = self.till.purse_of(caller)
+        return UNHELD if purse is None else Held(self.desk, purse, route, exchange, entry)
 
     def caps_of(self, caller: Caller) -> list[Cap]:
         """The budgets that a caller's calls count against."""
-        caps = []
-        limits = caller.limits
-        if limits.budget_nanos is not None and caller.key_id is not None:
-            caps.append(self._key_cap(caller.purse or caller.key_id, limits.budget_nanos, limits.budget_period or "ever"))
-        if self._caps:
-            if caller.user_id is not None and (cap := self._caps.get(f"user:{caller.user_id}")) is not None:
-                caps.append(cap)
-            if (cap := self._caps.get(ALL)) is not None:
-                caps.append(cap)
-        return caps
-
-    def _key_cap(self, key_id: str, nanos: int, period: Period) -> Cap:
-        known = self._key_caps.get(key_id)
-        if known is None or known.nanos != nanos or known.period != period:
-            if len(self._key_caps) > 10_000:
-                self._key_caps.clear()
-            known = self._key_caps[key_id] = Cap(f"key:{key_id}", nanos, period)
-        return known
-
-    def pot(self, cap: Cap) -> Pot:
-        """The period that a call belongs to is the one in which it is admitted."""
-        now = self.clock.monotonic()
-        known = self._periods.get(cap.period)
-        if known is None or now >= known[1]:
-            known = self._periods[cap.period] = self._period(cap.period, now)
-        pot = self.leasing.pots.get((cap.subject, known[0]))
-        if pot is None:
-            pot = self.leasing.pots[cap.subject, known[0]] = Pot(cap.subject, known[0], cap.nanos, known[1])
-        if pot.cap != cap.nanos:
-            pot.cap, pot.refused_until = cap.nanos, 0.0  # what was refused under the old cap may fit under the new
-        return pot
-
-    def _period(self, period: Period, now: float) -> tuple[str, float]:
-        wall = self.leasing.wall()
-        name = name_at(period, wall)
-        end = span(name)[1]
-        # looked at anew every few minutes: the database's clock is the one that counts
-        return name, now + min(300.0, end - wall) if end != FOREVER_S else FOREVER_S
-
-    def pots(self, caps: list[Cap]) -> list[Pot]:
-        return [self.pot(cap) for cap in caps]
-
-    def take(self, pots: list[Pot], nanos: int) -> list[Share] | None:
-        """All or none, without a wait; `None`: some pot is too small."""
-        now = self.clock.monotonic()
-        for pot in pots:
-            if not pot.has(nanos, now):
-                return None
-        shares = []
-        for pot in pots:
-            lease = pot.lease
-            assert lease is not None  # `has` saw it
-            lease.held += nanos
-            lease.used_at = now
-            shares.append(Share(pot, lease, nanos))
-        return shares
-
-    async def obtain(self, find: Callable[[], list[Pot]], hold: Hold) -> list[Share]:
-        """`take`, leasing more where it is needed. Raises `BudgetExceeded`, `Unavailable`, `StoreError`."""
-        began = self.clock.monotonic()
-        asked = find()
-        for pot in asked:
-            pot.waiting += 1
-        try:
-            async with asyncio.timeout(WAIT_S):
-                while (shares := self.take(find(), hold.nanos)) is None:
-                    for pot in find():
-                        if pot.has(hold.nanos, self.clock.monotonic()):
-                            continue
-                        refused = await self._grow(pot, hold.nanos)
-                        if refused is not None:
-                            self._alerts.look(pot.subject, pot.period, refused.spent, pot.cap, is_shut=True)
-                            raise exceeded(pot, hold, refused)
-        except TimeoutError:
-            for pot in find():
-                # the database did answer: what came free meanwhile was taken by other calls of this crowd
-                if pot.left is not None and pot.answered_at >= began:
-                    raise exceeded(pot, hold, Refused(pot.spent, pot.cap - pot.spent - pot.left, self.leasing.wall())) from None
-            raise Unavailable(
-                "The budget could not be asked in time. Try again.", code="budget_unavailable", retry_after_s=1.0
-            ) from None
-        finally:
-            for pot in asked:
-                pot.waiting -= 1
-        return shares
-
-    async def _grow(self, pot: Pot, nanos: int) -> Refused | None:
-        # shielded: a slice that was leased for a caller who left is not lost, it goes home when idle
-        task = asyncio.ensure_future(self.leasing.grow(pot, nanos))
-        self._growing.add(task)
-        task.add_done_callback(self._grown)
-        return await asyncio.shield(task)
-
-    def _grown(self, task: asyncio.Task[Refused | None]) -> None:
-        self._growing.discard(task)
-        if not task.cancelled():
-            task.exception()  # its caller may have left; the lease is marked uncertain
-
-    def settle(self, shares: list[Share], cost: int, per_attempt: int) -> None:
-        """Give the holds back and book what the call cost, in full, also what is above them.
-
-        `shares` are `per_attempt` budgets for each attempt that was held. Each budget bears the
-        whole cost once: its first share as much as was held there, its last one the rest.
-        """
-        now = self.clock.monotonic()
-        if len(shares) == per_attempt:
-            for share in shares:
-                lease = share.lease
-                lease.held -= share.nanos
-                lease.total += cost
-                lease.used_at = now
-            return
-        for first in range(per_attempt):
-            rest = cost
-            of_one_budget = shares[first::per_attempt]
-            for share in of_one_budget:
-                part = rest if share is of_one_budget[-1] else min(rest, share.nanos)
-                rest -= part
-                share.lease.held -= share.nanos
-                share.lease.total += part
-                share.lease.used_at = now
-
-    # -- keeping
+        return self.till.caps_of(caller)
 
     async def start(self) -> None:
         """Read budgets and the database's clock, then keep leases in the background. Raises `StoreError`."""
@@ -241,8 +109,9 @@ class Budgets:
         """After the last call: send home everything that is not held."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._growing, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        await self.till.stop()
         with contextlib.suppress(Unavailable):
             await self.leasing.tend(home=True)
         await self._alerts.close()
@@ -262,7 +131,7 @@ class Budgets:
         caps = {cap.subject: cap for cap in await self.rows.caps()}
         if self._fixed is not None:
             caps[ALL] = self._fixed
-        self._caps = caps
+        self.till.cap(caps)
         self.leasing.anchor(await self._leases.now_s())
         self._alerts.forget(set(self.leasing.pots))
 
@@ -278,3 +147,6 @@ class Budgets:
 
     def _seen(self, pot: Pot) -> None:
         self._alerts.look(pot.subject, pot.period, pot.spent, pot.cap)
+
+    def _shut(self, pot: Pot, spent: int) -> None:
+        self._alerts.look(pot.subject, pot.period, spent, pot.cap, is_shut=True)

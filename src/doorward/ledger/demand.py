@@ -8,6 +8,7 @@ window may be read. Fields that leave the cost open are refused by name.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -47,11 +48,11 @@ class Demand(Struct, gc=False):
     """The input is plain text in the body: an exact count can lower the bound."""
 
 
-class _ImageUrl(Struct):
+class _ImageUrl(Struct, gc=False):
     url: str = ""
 
 
-class _Part(Struct):
+class _Part(Struct, gc=False):
     type: str = ""
     image_url: _ImageUrl | str | None = None
     file_id: str | None = None
@@ -60,21 +61,20 @@ class _Part(Struct):
     file_data: Raw | UnsetType = UNSET
 
 
-class _Tool(Struct):
+class _Tool(Struct, gc=False):
     type: str = "function"
 
 
-class _Item(Struct):
+class _Item(Struct, gc=False):
     """A chat message, or an input item of `/v1/responses`."""
 
     type: str = "message"
-    role: str = ""
     content: Raw | UnsetType = UNSET
     output: Raw | UnsetType = UNSET
     audio: Raw | UnsetType = UNSET
 
 
-class _Chat(Struct):
+class _Chat(Struct, gc=False):
     messages: list[_Item] = []
     tools: list[_Tool] | None = None
     modalities: list[str] | None = None
@@ -121,10 +121,15 @@ async def whole(exchange: Exchange) -> bytes:
 
 
 def endpoint_of(exchange: Exchange) -> Endpoint:
-    found = match(exchange.method, exchange.path).endpoint
+    found = _endpoint(exchange.method, exchange.path)
     if found is None:
         raise CostUnbounded("The cost of this path has no bound.", param="path")
     return found
+
+
+@lru_cache(maxsize=512)  # of paths that may name an object
+def _endpoint(method: str, path: str) -> Endpoint | None:
+    return match(method, path).endpoint
 
 
 def read(kind: str, exchange: Exchange, body: bytes, *, form: bool = False) -> Demand:
@@ -154,10 +159,12 @@ def read(kind: str, exchange: Exchange, body: bytes, *, form: bool = False) -> D
 
 def _chat(demand: Demand, body: _Chat) -> None:
     _items(demand, body.messages, "messages")
-    demand.speaks = "audio" in (body.modalities or ())
-    demand.searches = _given(body.web_search_options)
-    if _given(body.prediction):
-        demand.extra_output = len(bytes(body.prediction))  # type: ignore[arg-type]  # given, so it is Raw
+    if body.modalities:
+        demand.speaks = "audio" in body.modalities
+    if body.web_search_options is not UNSET:
+        demand.searches = _given(body.web_search_options)
+    if body.prediction is not UNSET and _given(body.prediction):
+        demand.extra_output = len(bytes(body.prediction))
     demand.countable = demand.by_reference is None and not (demand.images or demand.hears or body.tools)
 
 
@@ -180,19 +187,15 @@ def _items(demand: Demand, items: Iterable[_Item], field: str) -> None:
     for item in items:
         if item.type == "item_reference" or (item.audio is not UNSET and _given(item.audio)):
             demand.by_reference = demand.by_reference or field
-        if item.content is not UNSET:
-            _content(demand, item.content, field)
-        if item.output is not UNSET:
-            _content(demand, item.output, field)
-
-
-def _content(demand: Demand, raw: Raw, field: str) -> None:
-    first = memoryview(raw)[0]
-    if first == _LIST:
-        for part in _decode_parts(raw):
-            _part(demand, part, field)
-    elif first == _OBJECT:  # a computer's screenshot
-        _part(demand, msgspec.json.decode(raw, type=_Part), field)
+        for raw in (item.content, item.output):
+            if raw is UNSET:
+                continue
+            first = memoryview(raw)[0]
+            if first == _LIST:
+                for part in _decode_parts(raw):
+                    _part(demand, part, field)
+            elif first == _OBJECT:  # a computer's screenshot
+                _part(demand, msgspec.json.decode(raw, type=_Part), field)
 
 
 def _part(demand: Demand, part: _Part, field: str) -> None:

@@ -17,6 +17,7 @@ from doorward.core.exchange import Exchange
 from doorward.core.money import Nanos
 from doorward.core.usage import Source, Usage
 from doorward.providers.route import Route
+from doorward.wire.endpoints import Endpoint
 
 __all__ = ["NOT_BILLED", "Attempt", "AttemptState", "Entry", "Source", "Tap", "Usage"]
 
@@ -37,8 +38,11 @@ NOT_BILLED = frozenset({AttemptState.PLANNED, AttemptState.CONNECTING, AttemptSt
 """Nothing was sent, or a complete answer said that it was an error."""
 
 
-class Attempt(Struct, eq=False):
-    """One upstream call, at most once billed."""
+_NOTHING = Nanos(0)
+
+
+class Attempt(Struct, eq=False, array_like=True):
+    """One upstream call, at most once billed. The journal keeps it as it stands."""
 
     number: int
     provider_id: str
@@ -99,6 +103,10 @@ class Entry(Struct, eq=False):
     """The path's template, `/v1/chat/completions`, never an id."""
     started_s: float
     wall_s: float
+    opening: str = ""
+    """What is unique about this call: the process's start id and a number. `id` may be sent twice by a client."""
+    known: Endpoint | None = None
+    """`endpoint`'s row; `None` for what is not of OpenAI's API."""
     route: Route | None = None
     attempts: list[Attempt] = field(default_factory=list)
     status: int | None = None
@@ -112,18 +120,18 @@ class Entry(Struct, eq=False):
     facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """The call's decisions in order, for "why?": (step, details); no content, no secret."""
 
-    opening: str = ""
-    """What is unique about this call: the process's start id and a number. `id` may be sent twice by a client."""
     begin: Callable[[Entry], None] | None = None
     """Writes the call into the journal before its first attempt; raises `Unavailable` when there is no room."""
     cover: Callable[[int], Awaitable[bool]] | None = None
     """Budgets' promise for one attempt more when so many may have been billed; `False`: there is no money for it."""
-    held: Nanos | None = None
+    held: int | None = None
     """The sum that budgets reserve for this call; `Ledger.held` writes it into the journal too."""
     taps: list[Tap] = field(default_factory=list)
     """Those that listen to the call's answers; `metered` waits for them."""
     charge: Callable[[Entry, Attempt], None] | None = None
     """Sets usage and cost of an attempt that was sent and that no tap has heard the end of."""
+    closed: bool = False
+    """It was found metered when its attempts were over: nobody needs to look again."""
 
     then: Callable[[], None] | None = None
     """Told once the call is settled; must not wait and must not raise."""
@@ -145,10 +153,17 @@ class Entry(Struct, eq=False):
         for tap in self.taps:
             if not tap.finished:
                 return False
-        for attempt in self.attempts:  # noqa: SIM110 - every call passes here, and a generator costs half a microsecond
-            if not attempt.is_charged and attempt.may_be_billed:
+        for attempt in self.attempts:
+            if (attempt.usage is None or (attempt.cost is None and attempt.price_version is None)) and attempt.may_be_billed:
                 return False
         return True
+
+    @property
+    def is_closed(self) -> bool:
+        """`is_metered`, asked where no attempt can follow: once it was so, it stays so."""
+        if not self.closed:
+            self.closed = self.is_metered
+        return self.closed
 
     async def metered(self) -> None:
         """Count a cut answer, charge a lost one. To be shielded by whoever settles: `ledger.ledger.unbroken`."""
@@ -162,6 +177,9 @@ class Entry(Struct, eq=False):
     @property
     def cost(self) -> Nanos | None:
         """Sum over the attempts that were billed; `None` as soon as one of them has no known price."""
+        if len(self.attempts) == 1:
+            only = self.attempts[0]
+            return only.cost if only.may_be_billed else _NOTHING
         total = 0
         for attempt in self.attempts:
             if not attempt.may_be_billed:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from doorward.core.errors import CostUnbounded
-from doorward.core.money import Nanos
 from doorward.ledger.demand import Demand
 from doorward.providers.model_facts import Facts
 from doorward.providers.price_card import Card, Unpriced
@@ -32,6 +31,8 @@ SPEECH_CHARS = 4096
 LEAST_AUDIO_BYTES_PER_S = 250
 """A third of Opus's lowest bit rate: a file cannot hold more seconds of speech than its bytes over this."""
 TOKEN_KINDS = frozenset({"chat", "completion", "responses", "embedding"})
+WINDOWED = frozenset({"chat", "responses"})
+"""One text a call: several, as in one embedding or completion call, may each fill a window."""
 UNPRICED = "is not known, so it cannot be used under a budget. An admin can set it: doorward price set"
 
 
@@ -45,12 +46,12 @@ class Bounds:
 
 
 class Hold(Struct, frozen=True, gc=False):
-    nanos: Nanos
+    nanos: int
     how: str
     """One line for "why?"."""
 
 
-FREE = Hold(Nanos(0), "free")
+FREE = Hold(0, "free")
 
 
 def hold_for(demand: Demand, route: Route, prices: Prices, bounds: Bounds, *, counted: int | None = None) -> Hold:
@@ -60,7 +61,7 @@ def hold_for(demand: Demand, route: Route, prices: Prices, bounds: Bounds, *, co
         hold = _of_plan(demand, plan, prices, bounds, counted)
         if worst is None or hold.nanos > worst.nanos:
             worst = hold
-    return worst or Hold(Nanos(0), "nothing is sent")
+    return worst or Hold(0, "nothing is sent")
 
 
 def _of_plan(demand: Demand, plan: Plan, prices: Prices, bounds: Bounds, counted: int | None) -> Hold:
@@ -76,8 +77,8 @@ def _of_plan(demand: Demand, plan: Plan, prices: Prices, bounds: Bounds, counted
             raise CostUnbounded(f"The price of {plan.model or 'this call'} {UNPRICED}. ({unknown})", param="model") from None
         tokens = reading.input_tokens() + reading.output_tokens()
         assumed = -(-tokens * bounds.assume_usd_mtok_nanos // 1_000_000)
-        return Hold(Nanos(assumed), f"{plan.model}: {tokens} tokens at an assumed price")
-    return Hold(Nanos(nanos_up(grains)), f"{plan.model}: {how}")
+        return Hold(assumed, f"{plan.model}: {tokens} tokens at an assumed price")
+    return Hold(nanos_up(grains), f"{plan.model}: {how}")
 
 
 class _Reading:
@@ -162,8 +163,7 @@ class _Reading:
             tokens = self.counted + -(-self.counted * 2 // 100) + OVERHEAD_TOKENS
         else:
             tokens = demand.input_bytes + demand.images * self.facts.image_tokens + OVERHEAD_TOKENS
-        # several texts in one embedding or completion call may each fill a window
-        return min(tokens, window) if window is not None and demand.kind in ("chat", "responses") else tokens
+        return min(tokens, window) if window is not None and demand.kind in WINDOWED else tokens
 
     def output_tokens(self) -> int:
         limit = self.demand.output_limit

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorward.core.errors import Unavailable
-from doorward.ledger.records import CLOSED, HELD, OPENED, SETTLED, frame
+from doorward.ledger.records import CLOSED, ENDED, HELD, OPENED, frame
 
 SUFFIX = ".journal"
 SETTLING_BYTES = 12 * 1024
-"""Reserved for each open call: rows of 30 attempts with their reasons, and the facts."""
+"""Reserved for each open call: 30 attempts with their reasons, and the facts."""
 BLOCK_BYTES = 1 << 20
 """Space is taken from the file system in blocks of this size, not call by call."""
 ROTATE_BYTES = 16 << 20
@@ -63,24 +63,25 @@ class Journal:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._rotate()
 
-    def opened(self, payload: bytes, held: bytes | None = None) -> Segment:
-        """Write a call's opening, and with it what its budgets reserved -> where its settling will go.
-
-        Raises `Unavailable` when there is no room.
-        """
-        data = frame(OPENED, payload) if held is None else frame(OPENED, payload) + frame(HELD, held)
+    def opened(self, payload: bytes) -> Segment:
+        """Write a call's opening -> where its settling will go. Raises `Unavailable` when there is no room."""
+        data = frame(OPENED, payload)
         try:
             segment = self._current
             if segment is None or segment.written >= self._rotate_bytes:
                 segment = self._rotate()
-            self._ensure(segment, len(data) + SETTLING_BYTES)
-            self._write(segment, data)
+            if segment.written + segment.reserved + len(data) + SETTLING_BYTES > segment.allocated:
+                self._ensure(segment, len(data) + SETTLING_BYTES)
+            if os.pwrite(segment.fd, data, segment.written) != len(data):
+                self._write(segment, data)
         except OSError as broken:
             raise Unavailable(
                 f"The journal cannot be written ({os.strerror(broken.errno or 0)}), so no call is let in. "
                 "Free space in the data directory.",
                 code="journal_unavailable",
             ) from broken
+        segment.written += len(data)
+        segment.dirty = True
         segment.reserved += SETTLING_BYTES
         segment.pending += 1
         return segment
@@ -91,12 +92,14 @@ class Journal:
         try:
             self._ensure(segment, len(data))
             self._write(segment, data)
+            segment.written += len(data)
+            segment.dirty = True
         except OSError as broken:
             raise Unavailable("The journal cannot be written, so the call is not sent.", code="journal_unavailable") from broken
 
     def settled(self, segment: Segment, payload: bytes) -> None:
-        """Write a call's rows into the space that its opening reserved. `OSError`: the disk itself is broken."""
-        self._end(segment, frame(SETTLED, payload))
+        """Write how a call ended into the space that its opening reserved. `OSError`: the disk itself is broken."""
+        self._end(segment, frame(ENDED, payload))
 
     def closed(self, segment: Segment, opening: str) -> None:
         """A refusal: the opening needs no row."""
@@ -107,7 +110,10 @@ class Journal:
         segment.reserved -= SETTLING_BYTES
         if len(data) > SETTLING_BYTES:
             self._ensure(segment, len(data))
-        self._write(segment, data)
+        if os.pwrite(segment.fd, data, segment.written) != len(data):
+            self._write(segment, data)
+        segment.written += len(data)
+        segment.dirty = True
 
     def moved(self, segment: Segment, calls: int = 1) -> None:
         """So many calls of this file are in the database, or need not be."""
@@ -121,12 +127,10 @@ class Journal:
             segment.allocated += grow
 
     def _write(self, segment: Segment, data: bytes) -> None:
-        # `written` moves only after a whole record: a torn one is overwritten by the next
-        done = os.pwrite(segment.fd, data, segment.written)
+        """To the last byte. `written` moves only after that: a torn record is overwritten by the next."""
+        done = 0
         while done < len(data):
             done += os.pwrite(segment.fd, data[done:], segment.written + done)
-        segment.written += len(data)
-        segment.dirty = True
 
     def _rotate(self) -> Segment:
         self._number += 1

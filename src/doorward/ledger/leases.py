@@ -36,6 +36,8 @@ class Leasing:
         self._anchor_wall = clock.wall()
         self._anchor_at = clock.monotonic()
         self.pots: dict[tuple[str, str], Pot] = {}
+        self.dropped = 0
+        """Pots that went: who remembers one looks again."""
 
     def wall(self) -> float:
         """The database's clock, carried on by our monotonic one: a jump of this machine's clock moves no period."""
@@ -222,6 +224,7 @@ class Leasing:
         rested = pot.lease is None or (pot.lease.is_empty and now - pot.lease.used_at > self.times.ttl)
         if rested and not pot.old and not pot.waiting and now >= pot.refused_until:
             self.pots.pop((pot.subject, pot.period), None)
+            self.dropped += 1
 
     async def look_who_asks(self) -> bool:
         """Near a cap: does another process need what lies idle here?"""

@@ -12,68 +12,48 @@ rows into the database within a second.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
 from doorward.core.errors import Unavailable
 from doorward.core.exchange import Exchange
-from doorward.core.money import Nanos
-from doorward.ledger import replay
 from doorward.ledger.book import Book, Shelf
-from doorward.ledger.entry import Entry
-from doorward.ledger.journal import Journal, Segment
-from doorward.ledger.records import Held, Opened
-from doorward.ledger.settlement import Moment, Prices, charge_unknown, clean, outcome_of, settle, tags_json
+from doorward.ledger.closing import Closing
+from doorward.ledger.entry import Attempt, Entry
+from doorward.ledger.entry_records import ended_of, held_of, opened_of
+from doorward.ledger.followers import Followers
+from doorward.ledger.journal import SETTLING_BYTES, Journal, Segment
+from doorward.ledger.keeping import Keeping, Replayed, said
+from doorward.ledger.records import FRAME_BYTES, Held, Opened
+from doorward.ledger.rows import bounded
+from doorward.ledger.settlement import Prices, charge_unknown, outcome_of
 from doorward.ledger.tags import parse as parse_tags
+from doorward.ledger.unbroken import unbroken
 from doorward.store.call_rows import CallRow, Settled
 from doorward.telemetry.logs import named
 from doorward.telemetry.rarely import Rarely
 from doorward.wire.endpoints import Endpoint
 
 _log = logging.getLogger(__name__)
-_encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 
-LOOK_FOR_ABANDONED_S = 5.0
-"""How often a living process looks for journals of siblings that died."""
 LAST_CALLS_S = 3.0
 """On stopping, calls that are just being settled are waited for this long. Those that stay open are the next start's."""
-FOLLOWER_ROWS = 1000
-"""Rows that wait for a slow `tail`; older ones are dropped for it."""
-
-Replayed = Callable[[str, Sequence[Settled]], Awaitable[None]]
-"""Told, after they are in the database, the rows of a process that died: (its start id, rows)."""
 
 
 class Witness(Protocol):
     """Port to telemetry: told of each call as it is settled. Must not wait and must not raise."""
 
-    def settled(self, settled: Settled, exchange: Exchange, dropped_events: int) -> None: ...
+    def settled(self, rows: Callable[[], Settled], exchange: Exchange, dropped_events: int) -> None: ...
     def refused(self, endpoint: str, code: str) -> None: ...
-
-
-async def unbroken(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work` to its end even when the caller is cancelled meanwhile; the cancellation is raised afterwards."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as interruption:
-            if task.cancelled():
-                raise
-            cancelled = interruption
-    task.result()
-    if cancelled is not None:
-        raise cancelled
 
 
 class Ledger:
@@ -96,86 +76,73 @@ class Ledger:
         self.book = Book(shelf, self.journal, clock)
         self._prices = prices
         self._clock = clock
-        self._sync_s = sync_s
-        self._replayed = replayed
         self._witness = witness
-        self._followers: set[asyncio.Queue[CallRow]] = set()
+        self._followers = Followers()
         self._open = 0
-        self._written: dict[str, Segment] = {}
+        self._begun: dict[str, tuple[Opened, Segment]] = {}
         """Open calls that stand in the journal, by opening."""
+        self._charge = self._charge_unknown
         self._number = 0
         self._complain = Rarely(named(__name__), clock)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._keeping = Keeping(self.journal, self.book, clock, self._complain, sync_s=sync_s, replayed=replayed)
 
     def entry(self, caller: Caller, exchange: Exchange, endpoint: Endpoint | str, tags: tuple[str, ...] | None = None) -> OpenEntry:
         """`tags`: `None` reads the call's `x-doorward-tags` header."""
-        known = None if isinstance(endpoint, str) else endpoint
+        if tags is None:
+            given = exchange.header(b"x-doorward-tags")
+            tags = parse_tags(given) if given is not None else ()
+        known, name = (None, endpoint) if isinstance(endpoint, str) else (endpoint, endpoint.template)
+        self._number += 1
+        clock = self._clock
         entry = Entry(
             exchange.request_id,
             caller,
             exchange,
-            endpoint if isinstance(endpoint, str) else endpoint.template,
-            self._clock.monotonic(),
-            self._clock.wall(),
-            tags=parse_tags(exchange.header(b"x-doorward-tags")) if tags is None else tags,
+            name,
+            clock.monotonic(),
+            clock.wall(),
+            f"{self.start_id}-{self._number}",
+            known,
+            tags=tags,
+            begin=self.begin,
+            charge=self._charge,
         )
-        entry.charge = lambda page, attempt: charge_unknown(page, attempt, known, self._prices)
-        return OpenEntry(self, entry, known)
+        return OpenEntry(self, entry)
 
-    def held(self, entry: Entry, nanos: int, *, leases: tuple[str, ...] = ()) -> None:
+    def _charge_unknown(self, entry: Entry, attempt: Attempt) -> None:
+        charge_unknown(entry, attempt, entry.known, self._prices)
+
+    def held(self, entry: Entry, nanos: int) -> None:
         """Write down the sum that budgets hold for this call, before anything is sent. Raises `Unavailable`."""
-        plan = entry.route.first if entry.route is not None and entry.route.plans else None
-        account = plan.account.id if plan is not None and plan.account is not None else None
-        provider_id, model = (plan.provider.id, plan.model) if plan is not None else (None, None)
-        record = _encode(Held(entry.opening, nanos, provider_id, account, model, leases))
-        segment = self._written.get(entry.opening)
-        if segment is None:
-            self._written[entry.opening] = self.journal.opened(_encode(self._opened(entry)), record)
+        held = held_of(entry, nanos)
+        begun = self._begun.get(entry.opening)
+        if begun is None:
+            self._begin(entry, held)
         else:
-            self.journal.held(segment, record)
-        entry.held = Nanos(nanos)
+            self.journal.held(begun[1], _encode(held))
+        entry.held = nanos
 
     def begin(self, entry: Entry) -> None:
         """Write the opening of a call that is about to be sent, unless its hold has done so. Raises `Unavailable`."""
-        if entry.opening not in self._written:
-            self._written[entry.opening] = self.journal.opened(_encode(self._opened(entry)))
+        if entry.opening not in self._begun:
+            self._begin(entry, None)
 
     @property
     def open_calls(self) -> int:
         return self._open
 
-    def _open_page(self, entry: Entry) -> None:
-        """In memory: the journal hears of a call when something is held or sent for it, and not of those that are refused."""
-        self._number += 1
-        self._open += 1
-        entry.opening = f"{self.start_id}-{self._number}"
-        entry.begin = self.begin
+    def _begin(self, entry: Entry, held: Held | None) -> None:
+        """The journal hears of a call when something is held or sent for it, and not of those that are refused."""
+        opened = opened_of(entry, self.start_id, held)
+        self._begun[entry.opening] = opened, self.journal.opened(_encode(opened))
 
-    def _opened(self, entry: Entry) -> Opened:
-        caller, exchange = entry.caller, entry.exchange
-        return Opened(
-            entry.opening,
-            entry.id,
-            self.start_id,
-            caller.owner,
-            caller.key_id,
-            caller.label,
-            caller.user_id,
-            entry.endpoint,
-            tags_json(entry.tags),
-            exchange.asks.stream,
-            clean(exchange.asks.model),
-            entry.wall_s,
-            exchange.body.size,
-        )
-
-    def _settle(self, entry: Entry, endpoint: Endpoint | None, error: BaseException | None) -> None:
+    def _settle(self, entry: Entry, error: BaseException | None) -> None:
         self._open -= 1
-        segment = self._written.pop(entry.opening, None)
-        now = Moment(self._clock.monotonic(), self._clock.wall())
-        if error is None and not entry.attempts and entry.cache == "off":
+        begun = self._begun.pop(entry.opening, None)
+        attempts = entry.attempts
+        if not attempts and error is None and entry.cache == "off":
             # answered by ourselves, like the list of models: no upstream call, no row
-            self._close(segment, entry)
+            self._close(begun, entry)
             return
         outcome = outcome_of(entry, error)
         if outcome == "refused":
@@ -183,39 +150,42 @@ class Ledger:
             if self._witness is not None:
                 self._witness.refused(entry.endpoint, code)
             if not self.book.refused(entry, code):
-                self._close(segment, entry)
+                self._close(begun, entry)
                 return
-        settled = settle(entry, self.start_id, endpoint, self._prices, error, outcome, now)
+        opened, segment = begun if begun is not None else (opened_of(entry, self.start_id, None), None)
+        ended = ended_of(entry, opened, outcome, error, self._clock)
+        record = _encode(ended)
+        if len(record) > SETTLING_BYTES - FRAME_BYTES:
+            ended.facts = list(bounded(ended.facts))
+            record = _encode(ended)
         in_journal = True
         try:
             if segment is None:  # nothing was held or sent: a hit of the cache, a sample of refusals
-                segment = self.journal.opened(_encode(self._opened(entry)))
-            self.journal.settled(segment, _encode(settled))
+                segment = self.journal.opened(_encode(opened))
+            self.journal.settled(segment, record)
         except (OSError, Unavailable) as broken:
             # the space was reserved, so the disk itself is broken, or it is full and this is a refusal that reserved none:
             # the row goes to the database from memory
             in_journal = False
-            self._complain.error("journal_unwritable", request_id=entry.id, cause=_why(broken), rows="kept in memory")
-        self.book.add(settled, segment, in_journal=in_journal)
+            self._complain.error("journal_unwritable", request_id=entry.id, cause=said(broken), rows="kept in memory")
+        closing = Closing(record, segment, ended.settled_at)
+        self.book.add(closing, in_journal=in_journal)
         if self._witness is not None:
-            self._witness.settled(settled, entry.exchange, sum([attempt.dropped_events for attempt in entry.attempts]))
-        for queue in self._followers:
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(settled.call)
+            dropped = 0
+            for attempt in attempts:
+                dropped += attempt.dropped_events
+            self._witness.settled(closing.rows, entry.exchange, dropped)
+        if self._followers:
+            self._followers.show(closing.rows().call)
 
-    def _close(self, segment: Segment | None, entry: Entry) -> None:
-        if segment is not None:
-            self.journal.closed(segment, entry.opening)
+    def _close(self, begun: tuple[Opened, Segment] | None, entry: Entry) -> None:
+        if begun is not None:
+            self.journal.closed(begun[1], entry.opening)
 
     async def start(self) -> None:
         """Open the journal and start moving rows. What dead processes left is settled in the background, at once."""
         self.journal.open()
-        self._tasks = [
-            asyncio.create_task(self.book.run(), name="ledger book"),
-            asyncio.create_task(self._sync(), name="ledger sync"),
-            asyncio.create_task(self._look_for_abandoned(), name="ledger replay"),
-        ]
+        self._keeping.start()
 
     async def stop(self) -> None:
         """After the last call: move what is left. What cannot be moved stays in the journal for the next start."""
@@ -223,86 +193,37 @@ class Ledger:
         until_s = loop.time() + LAST_CALLS_S
         while self._open and loop.time() < until_s:  # noqa: ASYNC110 - once a process: no event for it in each call
             await asyncio.sleep(0.01)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await self._keeping.stop()
         await self.book.finish()
         self.journal.close()
 
-    async def subscribe(self) -> AsyncIterator[CallRow]:
-        """Settled calls as they happen, for `doorward tail`; a reader that is too slow misses the oldest."""
-        queue: asyncio.Queue[CallRow] = asyncio.Queue(FOLLOWER_ROWS)
-        self._followers.add(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._followers.discard(queue)
-
-    async def _sync(self) -> None:
-        while True:
-            await asyncio.sleep(self._sync_s)
-            try:
-                await asyncio.to_thread(self.journal.tend)
-            except OSError as broken:
-                self._complain.error("journal_not_synced", cause=_why(broken))
-
-    async def _look_for_abandoned(self) -> None:
-        while True:
-            try:
-                await self.replay_abandoned()
-            except Exception:  # noqa: BLE001 - the task outlives whatever the database raises; it is reported
-                # the files stay; a database that is away is the usual cause
-                _log.exception("journals of earlier processes could not be replayed yet")
-                await asyncio.sleep(1.0)
-                continue
-            await asyncio.sleep(LOOK_FOR_ABANDONED_S)
+    def subscribe(self) -> AsyncIterator[CallRow]:
+        """Settled calls as they happen."""
+        return self._followers.calls()
 
     async def replay_abandoned(self) -> int:
         """Settle what dead processes left -> the number of rows written."""
-        written = 0
-        for path in await asyncio.to_thread(replay.abandoned, self.journal.directory):
-            with contextlib.ExitStack() as stack:
-                found = await asyncio.to_thread(stack.enter_context, replay.claim(path))
-                if found is None:
-                    continue
-                rows = found.rows(self._clock.wall())
-                written += await self.book.absorb(rows)
-                if self._replayed is not None and rows:
-                    await self._replayed(rows[0].call.process, rows)
-                found.done()
-        return written
+        return await self._keeping.replay_abandoned()
 
 
-def _why(broken: BaseException) -> str:
-    """The system's own words: what stands between them and us helps nobody who has to free a disk."""
-    cause = broken if isinstance(broken, OSError) else broken.__cause__
-    return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else type(broken).__name__
-
-
-class OpenEntry:
+class OpenEntry(Struct, eq=False):
     """The block in which a call lives. Hand-written, because every call passes here."""
 
-    __slots__ = ("_endpoint", "_entry", "_ledger")
-
-    def __init__(self, ledger: Ledger, entry: Entry, endpoint: Endpoint | None) -> None:
-        self._ledger = ledger
-        self._entry = entry
-        self._endpoint = endpoint
+    ledger: Ledger
+    entry: Entry
 
     async def __aenter__(self) -> Entry:
-        self._ledger._open_page(self._entry)
-        return self._entry
+        self.ledger._open += 1
+        return self.entry
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        entry = self._entry
+        entry = self.entry
         try:
-            if not entry.is_metered:
+            if not entry.is_closed:
                 await unbroken(entry.metered())
         except Exception:  # noqa: BLE001 - the call is settled whatever counting does; it is reported
             _log.exception("the answer of call %s could not be counted: it is charged as an unknown outcome", entry.id)
         finally:
-            self._ledger._settle(entry, self._endpoint, error)
+            self.ledger._settle(entry, error)
             if entry.then is not None:
                 entry.then()

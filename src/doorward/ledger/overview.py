@@ -14,7 +14,8 @@ from itertools import pairwise
 
 from doorward.ledger.reports import NO_KEY, NO_USER, Period
 from doorward.store.engine import Store
-from doorward.store.rollups import BUCKET_S, Rollups, bucket_of
+from doorward.store.groups import BUCKET_S, bucket_of
+from doorward.store.rollups import Rollups
 from doorward.store.tallies import MEASURES, Range, Tallies, percentile_ms
 
 MOST_SERIES = 5

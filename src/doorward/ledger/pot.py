@@ -91,6 +91,11 @@ class Pot:
     def leases(self) -> Iterable[Lease]:
         return (self.lease, *self.old) if self.lease is not None else self.old
 
+    @property
+    def free(self) -> int:
+        """Leased, and held for nobody."""
+        return max(0, self.lease.free) if self.lease is not None else 0
+
     def has(self, nanos: int, now: float) -> bool:
         lease = self.lease
         return lease is not None and now < lease.stop_at and lease.free >= nanos

@@ -1,8 +1,9 @@
 """The journal's records: their shapes, their frame, and how a file of them is read back.
 
     frame    magic (1) · kind (1) · length (4) · CRC-32 of kind and payload (4) · payload, msgpack
-    OPENED   a call was let in               HELD     what its budgets reserved so far
-    SETTLED  its rows, ready for the book    CLOSED   it was refused: nothing to charge
+    OPENED   a call is about to be sent, with what its budgets reserved by then
+    HELD     what they reserved later        CLOSED   it was refused: nothing to charge
+    ENDED    how it ended, and what each attempt used and cost: `ledger.rows` makes the book's rows of it
 
 Records hold ids, counts and amounts; never a secret, never content. The zeros after the last
 record are space that was reserved beforehand.
@@ -14,17 +15,29 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
-from doorward.store.call_rows import Settled
+from doorward.ledger.entry import Attempt
 
-OPENED, HELD, SETTLED, CLOSED = 1, 2, 3, 4
+OPENED, HELD, CLOSED, ENDED = 1, 2, 4, 5
 MAGIC = 0xD5
 _FRAME = struct.Struct("<BBII")
+_pack = _FRAME.pack
 FRAME_BYTES = _FRAME.size
 LARGEST_BYTES = 1 << 20
 """No record is longer; a larger length is damage."""
+
+
+class Held(msgspec.Struct, array_like=True, gc=False):
+    """The sum of a call's holds, in nano-dollars. The last one counts."""
+
+    opening: str
+    nanos: int
+    provider_id: str | None
+    account_id: str | None
+    model: str | None
 
 
 class Opened(msgspec.Struct, array_like=True, gc=False):
@@ -38,26 +51,42 @@ class Opened(msgspec.Struct, array_like=True, gc=False):
     key_label: str
     user_id: str | None
     endpoint: str
-    tags: str
+    tags: tuple[str, ...]
     streamed: bool
     model_asked: str | None
     started_at: float
     body_bytes: int
+    held: Held | None = None
 
 
-class Held(msgspec.Struct, array_like=True, gc=False):
-    """The sum of a call's holds, in nano-dollars. The last one counts. `leases` are the ids it was drawn on."""
+class Ended(msgspec.Struct, array_like=True, gc=False):
+    """A call's end, as it was noted on the way. Seconds are monotonic, of the process that served it; `settled_at` is unix seconds.
 
-    opening: str
-    nanos: int
-    provider_id: str | None
-    account_id: str | None
-    model: str | None
-    leases: tuple[str, ...] = ()
+    The opening stands in it once more: damage that takes the one record does not take the other.
+    """
+
+    opened: Opened
+    outcome: str
+    status: int | None
+    error_code: str | None
+    cache: str
+    model_asked: str | None
+    model_served: str | None
+    held: int | None
+    started_s: float
+    first_byte_s: float | None
+    ended_s: float | None
+    """`None`: nobody saw it."""
+    settled_at: float
+    decided: str
+    """The router's decision, JSON; the empty text: there was none."""
+    facts: list[Any]
+    """(step, details), in order."""
+    attempts: list[Attempt]
 
 
 def frame(kind: int, payload: bytes) -> bytes:
-    return _FRAME.pack(MAGIC, kind, len(payload), zlib.crc32(payload, kind)) + payload
+    return _pack(MAGIC, kind, len(payload), zlib.crc32(payload, kind)) + payload
 
 
 @dataclass(slots=True)
@@ -74,26 +103,26 @@ class Pages:
 
     opened: dict[str, Opened] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
-    settled: dict[str, Settled] = field(default_factory=dict)
+    ended: dict[str, Ended] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     damage: Damage = field(default_factory=Damage)
 
     def unsettled(self) -> Iterator[tuple[Opened, Held | None]]:
         for opening, opened in self.opened.items():
-            if opening not in self.settled and opening not in self.closed:
-                yield opened, self.held.get(opening)
+            if opening not in self.ended and opening not in self.closed:
+                yield opened, self.held.get(opening, opened.held)
 
 
 _decode_opened = msgspec.msgpack.Decoder(Opened).decode
 _decode_held = msgspec.msgpack.Decoder(Held).decode
-_decode_settled = msgspec.msgpack.Decoder(Settled).decode
+decode_ended = msgspec.msgpack.Decoder(Ended).decode
 
 
 def _take(pages: Pages, kind: int, payload: bytes) -> bool:
     try:
-        if kind == SETTLED:
-            settled = _decode_settled(payload)
-            pages.settled[settled.call.opening] = settled
+        if kind == ENDED:
+            ended = decode_ended(payload)
+            pages.ended[ended.opened.opening] = ended
         elif kind == OPENED:
             opened = _decode_opened(payload)
             pages.opened[opened.opening] = opened

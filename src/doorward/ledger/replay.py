@@ -15,11 +15,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorward.core.usage import Source
+from doorward.core.money import Nanos
+from doorward.core.usage import Source, Usage
+from doorward.ledger.entry import Attempt, AttemptState
 from doorward.ledger.journal import SUFFIX
-from doorward.ledger.records import Held, Opened, Pages, read
-from doorward.ledger.settlement import BYTES_PER_TOKEN, facts_json
-from doorward.store.call_rows import AttemptRow, CallRow, Settled
+from doorward.ledger.names import clean
+from doorward.ledger.records import Ended, Held, Opened, Pages, read
+from doorward.ledger.rows import rows_of
+from doorward.ledger.settlement import BYTES_PER_TOKEN
+from doorward.store.call_rows import Settled
 from doorward.wire.endpoints import ENDPOINTS
 
 _log = logging.getLogger(__name__)
@@ -38,7 +42,8 @@ class Found:
     pages: Pages
 
     def rows(self, found_at: float) -> list[Settled]:
-        return [*self.pages.settled.values(), *(crashed(opened, held, found_at) for opened, held in self.pages.unsettled())]
+        ended = [*self.pages.ended.values(), *(crashed(opened, held, found_at) for opened, held in self.pages.unsettled())]
+        return [rows_of(one) for one in ended]
 
     def done(self) -> None:
         """Every row is in the database."""
@@ -94,71 +99,39 @@ def claim(path: Path) -> Iterator[Found | None]:
         os.close(fd)
 
 
-def crashed(opened: Opened, held: Held | None, found_at: float) -> Settled:
-    """The terminal rows of a call whose process died before it could settle."""
+def crashed(opened: Opened, held: Held | None, found_at: float) -> Ended:
+    """The end of a call whose process died before it could settle: one attempt, and nobody knows what became of it."""
     free = opened.endpoint in _FREE
-    nanos = 0 if free else held.nanos if held is not None else None
     reason = CHARGED if held is not None else UNKNOWN
+    nanos = held.nanos if held is not None else None
+    model = clean(held.model) if held is not None and held.model else opened.model_asked
     tokens = 0 if free else -(-opened.body_bytes // BYTES_PER_TOKEN)
-    model = held.model if held is not None and held.model else opened.model_asked
-    provider_id = held.provider_id if held is not None else None
-    account_id = held.account_id if held is not None else None
-    call = CallRow(
-        opening=opened.opening,
-        id=opened.id,
-        process=opened.process,
-        owner=opened.owner,
-        key_id=opened.key_id,
-        key_label=opened.key_label,
-        user_id=opened.user_id,
-        endpoint=opened.endpoint,
-        tags=opened.tags,
-        streamed=opened.streamed,
-        model_asked=opened.model_asked,
-        model_served=model,
-        provider_id=provider_id,
-        account_id=account_id,
+    attempt = Attempt(
+        1,
+        (held.provider_id if held is not None else None) or "",
+        held.account_id if held is not None else None,
+        model,
+        0.0,
+        AttemptState.AMBIGUOUS,
+        reason=reason,
+        usage=Usage(input_tokens=tokens, source=Source.ESTIMATED),
+        cost=Nanos(0) if free else None if nanos is None else Nanos(nanos),
+        held=None if nanos is None else Nanos(nanos),
+    )
+    return Ended(
+        opened,
         outcome="crashed",
         status=None,
         error_code=None,
         cache="off",
-        attempts=1,
-        input_tokens=tokens,
-        cached_tokens=0,
-        output_tokens=0,
-        reasoning_tokens=0,
-        cost_nanos=nanos,
-        held_nanos=held.nanos if held is not None else None,
-        source=Source.ESTIMATED.value,
-        reason=reason,
-        price_version=None,
-        started_at=opened.started_at,
-        first_byte_ms=None,
-        duration_ms=None,
+        model_asked=opened.model_asked,
+        model_served=model,
+        held=nanos,
+        started_s=0.0,
+        first_byte_s=None,
+        ended_s=None,
         settled_at=found_at,
-        facts=facts_json([("recovered", {"why": reason})]),
+        decided="",
+        facts=[("recovered", {"why": reason})],
+        attempts=[attempt],
     )
-    attempt = AttemptRow(
-        opening=opened.opening,
-        number=1,
-        provider_id=provider_id or "",
-        account_id=account_id,
-        model=model,
-        state="ambiguous",
-        status=None,
-        upstream_id=None,
-        reason=reason,
-        input_tokens=tokens,
-        cached_tokens=0,
-        output_tokens=0,
-        reasoning_tokens=0,
-        units="{}",
-        cost_nanos=nanos,
-        held_nanos=call.held_nanos,
-        source=Source.ESTIMATED.value,
-        price_version=None,
-        started_ms=0.0,
-        first_event_ms=None,
-        ended_ms=None,
-    )
-    return Settled(call, [attempt])

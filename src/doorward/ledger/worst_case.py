@@ -11,6 +11,7 @@ import msgspec
 from doorward.core.exchange import Exchange
 from doorward.ledger import demand
 from doorward.ledger.holds import FREE, Bounds, Hold, hold_for
+from doorward.ledger.terms import PlainTerms, is_plain
 from doorward.providers.prices import Prices
 from doorward.providers.route import Route
 from doorward.providers.tokens import Count
@@ -26,6 +27,7 @@ class WorstCase:
         self._prices = prices
         self._bounds = bounds
         self._count = count
+        self._plain = PlainTerms(prices, bounds)
 
     async def of(self, route: Route, exchange: Exchange) -> Hold:
         return self.bounded(route, exchange, exchange.body.data or await demand.whole(exchange))
@@ -35,6 +37,8 @@ class WorstCase:
         if endpoint.bills == "free":
             return FREE
         asked = demand.read(endpoint.kind, exchange, body, form=endpoint.form)
+        if is_plain(asked) and (hold := self._plain.hold(asked, route)) is not None:
+            return hold
         return hold_for(asked, route, self._prices, self._bounds)
 
     async def counted(self, route: Route, exchange: Exchange, body: bytes) -> Hold | None:

@@ -110,6 +110,7 @@ class Prices:
         self._reach: dict[tuple[str, str | None, str | None], list[Card]] = {}
         self._tariffs: dict[tuple[str, str | None, str | None, bool, bool, bool, bool], Tariff | None] = {}
         self._minute = -1
+        self._generation = 0
         self._images: dict[str, dict[tuple[str, str], int]] = {
             model: {key: grains_of(usd, 1) for key, usd in rows.items()} for model, rows in facts.image_usd.items()
         }
@@ -172,7 +173,14 @@ class Prices:
             self._minute = minute
             self._forget()
 
+    def current(self) -> int:
+        """A number that changes whenever prices may: for who keeps what follows from them."""
+        if int(self._clock.wall() // 60) != self._minute:
+            self._freshen()
+        return self._generation
+
     def _forget(self) -> None:
+        self._generation += 1
         self._cards.clear()
         self._reach.clear()
         self._tariffs.clear()

@@ -15,7 +15,7 @@ from doorward.core.clock import Clock
 from doorward.core.exchange import Exchange, Reply
 from doorward.core.money import Nanos
 from doorward.ledger.entry import Attempt, AttemptState, Entry
-from doorward.ledger.ledger import unbroken
+from doorward.ledger.unbroken import unbroken
 from doorward.providers.route import Plan
 from doorward.relay.account_limits import AccountLimits, Place
 from doorward.relay.answer import read_error, reply_of

@@ -19,7 +19,7 @@ from doorward.core.errors import ConcurrencyExceeded, DoorwardError, LimitExceed
 from doorward.core.exchange import Exchange, Header, Reply
 from doorward.core.money import usd_text
 from doorward.ledger.entry import Entry
-from doorward.ledger.ledger import unbroken
+from doorward.ledger.unbroken import unbroken
 from doorward.providers.provider import Account
 from doorward.shared.counters import Counters, Level, Limit, Taken, Want
 

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store.address import Dialect
 from doorward.store.engine import Store
-from doorward.store.rollups import BUCKET_S
+from doorward.store.groups import BUCKET_S
 from doorward.store.tally_check import tally_checks
 
 WORST = 20
 """Rows shown of each finding."""
 
-# The measures of `store.rollups.measures_of`, in SQL.
+# The measures of `store.groups`, in SQL.
 _MEASURES = """
     count(*) AS calls,
     sum(CASE WHEN outcome IN ('failed', 'cut', 'crashed') THEN 1 ELSE 0 END) AS failed_calls,

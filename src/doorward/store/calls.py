@@ -14,6 +14,7 @@ from doorward.store import rollups, tallies
 from doorward.store.address import Dialect
 from doorward.store.call_rows import AttemptRow, CallRow, Refusal, Settled
 from doorward.store.engine import Store
+from doorward.store.groups import MEASURES, grouped
 from doorward.store.tables import money as tables
 from doorward.store.tables.money import attempts, calls, refusals
 
@@ -61,12 +62,13 @@ class Calls:
                 if tried:
                     await self._insert(connection, "attempts", tried)
                 # in one order everywhere, so that two processes never wait for each other's rows in a circle
-                sums = rollups.add_up(row.call for row in new)
+                groups = grouped(row.call for row in new)
+                sums = rollups.add_up(groups)
                 days, owners = rollups.by_day(sums), rollups.by_owner(sums)
                 for table, rows_of in (("rollups", sums), ("daily_rollups", days), ("owner_rollups", owners)):
                     if rows_of:
                         await self._insert(connection, table, [(*key, *measures) for key, measures in sorted(rows_of.items())])
-                tallied = sorted(tallies.add_up(row.call for row in new).items())
+                tallied = sorted(tallies.add_up(groups).items())
                 if tallied:
                     await self._insert(connection, "tallies", [(*key, *measures) for key, measures in tallied])
             if refused:
@@ -166,11 +168,11 @@ class Calls:
 def _built(dialect: Dialect, table: str) -> Any:
     match table:
         case "rollups":
-            return rollups.adding(dialect, tables.rollups, rollups.MEASURES)
+            return rollups.adding(dialect, tables.rollups, MEASURES)
         case "daily_rollups":
-            return rollups.adding(dialect, tables.daily_rollups, rollups.MEASURES)
+            return rollups.adding(dialect, tables.daily_rollups, MEASURES)
         case "owner_rollups":
-            return rollups.adding(dialect, tables.owner_rollups, rollups.MEASURES)
+            return rollups.adding(dialect, tables.owner_rollups, MEASURES)
         case "tallies":
             return rollups.adding(dialect, tables.tallies, tallies.MEASURES)
         case "refusals":

@@ -13,92 +13,39 @@ from typing import Any
 from sqlalchemy import BigInteger, Select, Table, cast, func, select
 
 from doorward.store.address import Dialect
-from doorward.store.call_rows import CallRow
 from doorward.store.engine import Store
+from doorward.store.groups import MEASURES, Group, bucket_of
 from doorward.store.insert import insert
 from doorward.store.lists import read
 from doorward.store.tables import money as tables
 from doorward.store.tables.doors import client_keys
 from doorward.store.tables.identity import users
 
-BUCKET_S = 900
 DAY_S = 86_400
-MEASURES = (
-    "calls",
-    "failed_calls",
-    "cached_calls",
-    "unknown_cost_calls",
-    "estimated_calls",
-    "input_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "cost_nanos",
-)
 KEYS = tuple(column.name for column in tables.rollups.primary_key)
-REFUSED = "refused"
-"""Outcome of calls that are in `calls` as samples only: counted in `refusals`, never here."""
-
 Sums = dict[tuple[Any, ...], list[int]]
 """Key columns in `KEYS`' order -> measures in `MEASURES`' order."""
 
 
-def bucket_of(unix_s: float) -> int:
-    """Start of the quarter of an hour, unix seconds. A call belongs to the one in which it was let in."""
-    return int(unix_s // BUCKET_S) * BUCKET_S
-
-
-def measures_of(call: CallRow) -> tuple[int, ...]:
-    return (
-        1,
-        call.outcome in ("failed", "cut", "crashed"),
-        call.cache in ("hit", "joined"),
-        call.cost_nanos is None,
-        call.source != "upstream",
-        call.input_tokens,
-        call.cached_tokens,
-        call.output_tokens,
-        call.reasoning_tokens,
-        call.cost_nanos or 0,
-    )
-
-
-def add_up(calls: Iterable[CallRow]) -> Sums:
+def add_up(groups: Iterable[Group]) -> Sums:
     """Roll-up rows that these calls add to."""
     sums: Sums = {}
-    for call in calls:
-        if call.outcome == REFUSED:
-            continue
-        measures = measures_of(call)
-        model = call.model_served or call.model_asked or ""
-        tags = ("",) if call.tags == "[]" else ("", *read(call.tags))
-        for tag in tags:
-            key = (
-                bucket_of(call.started_at),
-                call.owner,
-                call.key_id or "",
-                call.user_id or "",
-                model,
-                call.provider_id or "",
-                call.endpoint,
-                tag,
-            )
-            row = sums.get(key)
-            if row is None:
-                sums[key] = list(measures)
-            else:
-                for index, value in enumerate(measures):
-                    row[index] += value
+    for of in groups:
+        for tag in ("",) if of.tags == "[]" else ("", *read(of.tags)):
+            _add(sums, (of.bucket, of.owner, of.key_id, of.user_id, of.model, of.provider_id, of.endpoint, tag), of.measures)
     return sums
+
+
+def _add(sums: Sums, key: tuple[Any, ...], measures: list[int]) -> None:
+    row = sums.get(key)
+    sums[key] = list(measures) if row is None else [a + b for a, b in zip(row, measures, strict=True)]
 
 
 def by_day(sums: Sums) -> Sums:
     """The same measures by day of UTC."""
     days: Sums = {}
     for (bucket, *rest), measures in sums.items():
-        key = (bucket // DAY_S * DAY_S, *rest)
-        row = days.get(key)
-        days[key] = list(measures) if row is None else [a + b for a, b in zip(row, measures, strict=True)]
+        _add(days, (bucket // DAY_S * DAY_S, *rest), measures)
     return days
 
 
@@ -109,8 +56,7 @@ def by_owner(sums: Sums) -> Sums:
         if tag:
             continue  # a call stands once in the row without a tag
         for key in ((owner, bucket), ("", bucket)):
-            row = owners.get(key)
-            owners[key] = list(measures) if row is None else [a + b for a, b in zip(row, measures, strict=True)]
+            _add(owners, key, measures)
     return owners
 
 

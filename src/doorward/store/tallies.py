@@ -6,16 +6,15 @@ percentiles of any period are one range of rows, whatever the number of calls.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Select, cast, func, literal, select
 
-from doorward.store.call_rows import CallRow
 from doorward.store.engine import Store
-from doorward.store.rollups import BUCKET_S, REFUSED, bucket_of
+from doorward.store.groups import BINS_A_DOUBLING, BUCKET_S, Group, bucket_of
+from doorward.store.groups import MEASURES as GROUP_MEASURES
 from doorward.store.tables.money import refusals, tallies
 
 MEASURES = (
@@ -30,15 +29,6 @@ MEASURES = (
 Kind = Literal["model", "key", "user", "account", "error", "first_byte"]
 Sums = dict[tuple[Any, ...], list[int]]
 """(kind, key, model, bucket, name) -> measures in `MEASURES`' order."""
-
-BINS_A_DOUBLING = 4
-"""A bin is 19 % wide: that exact is a percentile."""
-_MOST_BIN = 100
-FAILED = frozenset({"failed", "cut", "crashed"})
-
-
-def bin_of(ms: float) -> int:
-    return max(0, min(_MOST_BIN, math.floor(BINS_A_DOUBLING * math.log2(max(ms, 1.0)))))
 
 
 def percentile_ms(bins: dict[int, int], share: float) -> float | None:
@@ -56,36 +46,34 @@ def percentile_ms(bins: dict[int, int], share: float) -> float | None:
     return float(2.0 ** ((max(bins) + 1) / BINS_A_DOUBLING))
 
 
-def add_up(calls: Iterable[CallRow]) -> Sums:
-    """Rows that these calls add to. Refused ones are counted in `refusals`, not here."""
+_OF_GROUP = tuple(GROUP_MEASURES.index(name) for name in MEASURES)
+
+
+def add_up(groups: Iterable[Group]) -> Sums:
+    """Rows that these calls add to."""
     sums: Sums = {}
-    for call in calls:
-        if call.outcome != REFUSED:
-            _add(sums, call)
+    for group in groups:
+        measures = [group.measures[index] for index in _OF_GROUP]
+        for kind, of, level, name in _rows(group):
+            key = (kind, of, level, group.bucket, name)
+            row = sums.get(key)
+            sums[key] = measures if row is None else [a + b for a, b in zip(row, measures, strict=True)]
     return sums
 
 
-def _add(sums: Sums, call: CallRow) -> None:
-    bucket, key = bucket_of(call.started_at), call.key_id or ""
-    model = call.model_served or call.model_asked or ""
-    failed = call.outcome in FAILED
-    is_cached = call.cache in ("hit", "joined")
-    measures = (1, failed, is_cached, call.cost_nanos is None, call.input_tokens, call.output_tokens, call.cost_nanos or 0)
+def _rows(group: Group) -> list[tuple[Kind, str, str, str]]:
+    key, model = group.key_id, group.model
     keys, models = {"", key}, {"", model}
     rows: list[tuple[Kind, str, str, str]] = [("model", level, "", model) for level in keys]
     rows += [("key", "", level, key) for level in models]
-    rows += [("user", "", level, call.user_id or "") for level in models]
-    if call.account_id is not None:
-        rows.append(("account", "", "", call.account_id))
-    if failed:
-        rows += [("error", of, level, call.error_code or call.outcome) for of in keys for level in models]
-    if call.first_byte_ms is not None and not failed and not is_cached:
-        name = str(bin_of(call.first_byte_ms))
-        rows += [("first_byte", of, level, name) for of in keys for level in models]
-    for kind, of, level, name in rows:
-        row = sums.setdefault((kind, of, level, bucket, name), [0] * len(MEASURES))
-        for index, value in enumerate(measures):
-            row[index] += value
+    rows += [("user", "", level, group.user_id) for level in models]
+    if group.account_id is not None:
+        rows.append(("account", "", "", group.account_id))
+    if group.error:
+        rows += [("error", of, level, group.error) for of in keys for level in models]
+    if group.first_byte_bin is not None:
+        rows += [("first_byte", of, level, str(group.first_byte_bin)) for of in keys for level in models]
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -20,8 +20,14 @@ _log = logging.getLogger(__name__)
 
 GATHER_S = 0.25
 MOST_WAITING = 10_000
+SLICE_CALLS = 100
+"""Looked at without a pause."""
 HELD_BODIES_BYTES = 16 * 2**20
 """Requests that the queue keeps alive until they are counted; beyond, what waits is shown at once."""
+
+
+Rows = Callable[[], Settled]
+"""A settled call's rows, made when somebody looks at them."""
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
@@ -72,9 +78,9 @@ def messages_of(exchange: Exchange) -> int | None:
         return None
 
 
-def _seen(settled: Settled, exchange: Exchange, dropped_events: int) -> Seen:
+def _seen(rows: Rows, exchange: Exchange, dropped_events: int) -> Seen:
     traceparent = exchange.header(b"traceparent")
-    return Seen(settled, exchange.method, exchange.arrived_s, traceparent, messages_of(exchange), dropped_events)
+    return Seen(rows(), exchange.method, exchange.arrived_s, traceparent, messages_of(exchange), dropped_events)
 
 
 class Feed:
@@ -84,7 +90,7 @@ class Feed:
         self.dropped = 0
         """Calls that no sink has seen, because the queue was full."""
         self._sinks: list[Sink] = []
-        self._waiting: list[tuple[Settled, Exchange, int]] = []
+        self._waiting: list[tuple[Rows, Exchange, int]] = []
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._gather_s = gather_s
@@ -92,16 +98,16 @@ class Feed:
     def add(self, sink: Sink) -> None:
         self._sinks.append(sink)
 
-    def settled(self, settled: Settled, exchange: Exchange, dropped_events: int) -> None:
+    def settled(self, rows: Rows, exchange: Exchange, dropped_events: int) -> None:
         waiting = self._waiting
         if len(waiting) >= MOST_WAITING:
             self.dropped += 1
             return
-        waiting.append((settled, exchange, dropped_events))
+        waiting.append((rows, exchange, dropped_events))
         self._waiting_bytes += exchange.body.size
         if self._waiting_bytes > HELD_BODIES_BYTES:
             self.flush()
-        else:
+        elif len(waiting) == 1:
             self._wake.set()
 
     def refused(self, endpoint: str, code: str) -> None:
@@ -111,8 +117,10 @@ class Feed:
     def flush(self) -> None:
         """Show what is waiting, now."""
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        if not waiting:
-            return
+        if waiting:
+            self._show(waiting)
+
+    def _show(self, waiting: Sequence[tuple[Rows, Exchange, int]]) -> None:
         batch = [_seen(*call) for call in waiting]
         for sink in self._sinks:
             try:
@@ -125,4 +133,7 @@ class Feed:
             await self._wake.wait()
             await asyncio.sleep(self._gather_s)
             self._wake.clear()
-            self.flush()
+            waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+            for start in range(0, len(waiting), SLICE_CALLS):  # calls have their turn between
+                self._show(waiting[start : start + SLICE_CALLS])
+                await asyncio.sleep(0)

@@ -1,0 +1,34 @@
+"""Who follows settled calls as they happen, like `doorward tail`; a reader that is too slow misses the oldest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from doorward.store.call_rows import CallRow
+
+FOLLOWER_ROWS = 1000
+"""Rows that wait for a slow reader; older ones are dropped for it."""
+
+
+class Followers:
+    def __init__(self) -> None:
+        self._queues: set[asyncio.Queue[CallRow]] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    def show(self, call: CallRow) -> None:
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(call)
+
+    async def calls(self) -> AsyncIterator[CallRow]:
+        queue: asyncio.Queue[CallRow] = asyncio.Queue(FOLLOWER_ROWS)
+        self._queues.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._queues.discard(queue)
