@@ -143,6 +143,31 @@ async def test_a_restarted_server_is_found_again(postgres_url: str) -> None:
         await other.close()
 
 
+async def test_who_stops_in_a_transaction_keeps_nobody_waiting_for_ever(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PG_IDLE_MS", 300)
+    stopped, other = await Store.open(postgres_url), await Store.open(postgres_url)
+    await Notes(other).set("a", "0")
+
+    async def stop() -> None:
+        async with stopped.writing() as connection:
+            await Notes(stopped).set("a", "1", connection)
+            await asyncio.sleep(1.5)
+            await Notes(stopped).set("a", "2", connection)
+
+    waits = asyncio.create_task(stop())
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(1.3):
+        await Notes(other).set("a", "other")
+    with pytest.raises(StoreError):
+        await waits
+    assert await Notes(stopped).get("a") == "other"
+    # only of transactions: the pool's other connections rest as long as they like
+    await asyncio.sleep(0.4)
+    await Notes(stopped).set("a", "again")
+    for store in (stopped, other):
+        await store.close()
+
+
 async def test_no_server_there() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

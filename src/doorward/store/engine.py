@@ -30,6 +30,8 @@ BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process's writer."""
 READERS = 4
 PG_WRITERS = 5
+PG_IDLE_MS = 10_000
+"""A process that stops in the middle of a transaction loses it after so long: others wait for its rows."""
 
 
 class Store:
@@ -138,6 +140,9 @@ class Store:
                 watching.touched.clear()
             try:
                 async with connection.begin():
+                    if self.dialect == "postgresql":
+                        # for this transaction alone, which a pooler between lets pass
+                        await connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {PG_IDLE_MS}")
                     yield connection
                     if watching is not None:
                         testified = await watching.testify(connection, tuple(watching.touched))
