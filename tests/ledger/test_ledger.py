@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from doorward.core.money import Nanos
 from doorward.core.usage import Source, Usage
 from doorward.ledger import book
 from doorward.ledger.entry import Attempt, AttemptState, Entry
+from doorward.ledger.journal import SETTLING_BYTES
 from doorward.ledger.ledger import Ledger
 from doorward.ledger.unbroken import unbroken
 from doorward.providers.prices import Prices
@@ -321,6 +323,47 @@ async def test_a_full_disk_refuses_before_anything_is_sent(ledger: Ledger, monke
                     entry.begins(Attempt(1, "openai", "acc_1", "gpt-4o-mini", 0.0))
         assert entry.attempts == []
     assert ledger.open_calls == 0
+
+
+async def test_what_looks_like_a_key_is_in_no_name(ledger: Ledger, shelf: MemoryShelf) -> None:
+    """Clients send keys as models and tags, upstreams say them back: neither journal nor row has one."""
+    key = "sk-proj-Canary9fK2mQ7xT4vB8nL1pZ6wR3yD5hJ0cA"
+    async with ledger.entry(caller(), exchange(model=key), CHAT, (key,)) as entry:
+        ledger.held(entry, 9000)
+        attempt = answered(entry)
+        entry.route = replace(entry.route, asked=key, why=f"{key} was asked for") if entry.route is not None else None
+        attempt.model = entry.model_served = attempt.upstream_id = key
+        attempt.reason = f"said {key}"
+    [call] = await moved(shelf, 1)
+    assert key not in repr(shelf.rows[call.opening])
+    assert all(key.encode() not in path.read_bytes() for path in ledger.journal.directory.iterdir())
+    assert call.model_asked != "gpt-4o-mini"
+
+
+async def test_a_row_says_what_was_so_when_the_call_ended(ledger: Ledger, shelf: MemoryShelf) -> None:
+    async with ledger.entry(caller(), exchange(), CHAT) as entry:
+        attempt = answered(entry, 1234)
+        entry.note("wait", s=1)
+    attempt.cost, attempt.state = Nanos(9), AttemptState.AMBIGUOUS
+    entry.facts.clear()
+    [call] = await moved(shelf, 1)
+    assert (call.cost_nanos, shelf.rows[call.opening].attempts[0].state) == (1234, "done")
+    assert '"wait"' in call.facts
+
+
+async def test_steps_without_end_leave_room_for_the_amounts(ledger: Ledger, shelf: MemoryShelf) -> None:
+    async with ledger.entry(caller(), exchange(), CHAT) as entry:
+        ledger.held(entry, 9000)
+        answered(entry, 1234)
+        for number in range(5_000):
+            entry.note("wait", s=number)
+    [call] = await moved(shelf, 1)
+    assert call.cost_nanos == 1234
+    assert len(call.facts) < 5_000
+    assert '"left_out"' in call.facts
+    assert '"route"' in call.facts
+    [path] = ledger.journal.directory.glob("*.journal")
+    assert len(path.read_bytes().rstrip(b"\0")) < 2 * SETTLING_BYTES
 
 
 async def test_tail_sees_calls_as_they_are_settled(ledger: Ledger) -> None:
