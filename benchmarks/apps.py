@@ -1,6 +1,6 @@
 """What the app endpoints cost beside the model: overhead at the simulator's 0 ms, a long summary, a large collection.
 
-    python -m benchmarks.apps
+    python -m benchmarks apps
 
 What it last said stands in docs/benchmarks.md.
 """
@@ -12,6 +12,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from tests.apps.desk import Desk, desk
 
+from doorward.apps import classify, summarize
 from doorward.apps.vectors import Vectors, packed
 from doorward.store.conversations import Conversations, Message
 
@@ -28,27 +30,59 @@ ROUNDS = 40
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         async with desk(Path(directory), log_level="warning") as here:
-            for path, (body, max_tokens) in WISHES.items():
-                # the same call straight through the relay, in turn: what is left is ours
-                words = [{"role": "user", "content": "hello"}]
-                relayed = {"model": "sim-gpt-4o-mini", "messages": words, "max_tokens": max_tokens, "stream": "stream" in path}
-                ours, relay = await in_turn(here, (path, body), ("/v1/chat/completions", relayed))
-                more = Took(*(one - other for one, other in zip(astuple(ours), astuple(relay), strict=True)))
-                print(f"{path:<24} p50 {ours.p50_ms:.2f} ms; beside the relay p50 {more.p50_ms:+.2f} ms, ", end="")
-                print(f"least {more.least_ms:+.2f} ms, CPU {more.cpu_ms:+.2f} ms of {ours.cpu_ms:.2f}")
+            for path, (ours, called) in WISHES.items():
+                # the same call of a model straight through the relay, in turn: what is left is ours
+                mine, relay = await in_turn(here, (path, ours), called)
+                more = Took(*(one - other for one, other in zip(astuple(mine), astuple(relay), strict=True)))
+                print(f"{path:<24} p50 {mine.p50_ms:.2f} ms; beside the relay p50 {more.p50_ms:+.2f} ms, ", end="")
+                print(f"least {more.least_ms:+.2f} ms, CPU {more.cpu_ms:+.2f} ms of {mine.cpu_ms:.2f}")
             await history(here)
             await long_summary(here)
     search()
 
 
-WISHES: dict[str, tuple[dict[str, Any], int]] = {
-    "/apps/chat": ({"message": "hello"}, 2000),
-    "/apps/chat/stream": ({"message": "hello"}, 2000),
-    "/api/v1/chat": ({"prompt": "hello"}, 2000),
-    "/apps/summarize?fresh=1": ({"text": "hello"}, 200),
-    "/apps/classify": ({"text": "hello", "categories": ["a", "b"]}, 200),
-    "/apps/search": ({"query": "hello", "documents": ["hello", "there"]}, 1),
+Body = dict[str, Any]
+Make = Callable[[int], Body]
+"""The body of the n-th request: search must be asked for texts that it has no vectors of yet."""
+
+
+def chat(text: str = "hello", task: str = "", **more: Any) -> Body:
+    system = [{"role": "system", "content": task}] if task else []
+    return {"model": "sim-gpt-4o-mini", "messages": [*system, {"role": "user", "content": text}], "max_tokens": 2000, **more}
+
+
+def classifying() -> Body:
+    tool, _ = classify._asked(("a", "b"), False)
+    chosen = {"type": "function", "function": {"name": classify.TOOL}}
+    return chat(task=classify._TASK, tools=[tool], tool_choice=chosen, max_tokens=200)
+
+
+COMPLETIONS = "/v1/chat/completions"
+WISHES: dict[str, tuple[Make, tuple[str, Make]]] = {
+    "/apps/chat": (lambda n: {"message": "hello"}, (COMPLETIONS, lambda n: chat())),
+    "/apps/chat/stream": (lambda n: {"message": "hello"}, (COMPLETIONS, lambda n: chat(stream=True))),
+    "/api/v1/chat": (lambda n: {"prompt": "hello"}, (COMPLETIONS, lambda n: chat())),
+    "/apps/summarize?fresh=1": (
+        lambda n: {"text": "hello"},
+        (COMPLETIONS, lambda n: chat(task=summarize._TASK, max_tokens=200)),
+    ),
+    "/apps/classify": (
+        lambda n: {"text": "hello", "categories": ["a", "b"]},
+        (COMPLETIONS, lambda n: classifying()),
+    ),
+    "/apps/search": (
+        lambda n: {"query": f"hello {n}", "documents": [f"hello {n} {at}" for at in range(2)]},
+        (
+            "/v1/embeddings",
+            lambda n: {
+                "model": "sim-text-embedding-3-small",
+                "input": [f"hello {n}", f"hello {n} 0", f"hello {n} 1"],
+                "encoding_format": "base64",
+            },
+        ),
+    ),
 }
+"""What an app is asked, and the call of a model that it makes for it."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +95,12 @@ class Took:
     """The least."""
 
 
-async def in_turn(here: Desk, *calls: tuple[str, dict[str, Any]]) -> list[Took]:
+async def in_turn(here: Desk, *calls: tuple[str, Make]) -> list[Took]:
     clock: list[list[float]] = [[] for _ in calls]
     cpu: list[list[float]] = [[] for _ in calls]
     for number in range(ROUNDS + 10):
-        for at, (path, body) in enumerate(calls):
+        for at, (path, made) in enumerate(calls):
+            body = made(number)
             began, before = time.perf_counter(), time.process_time()
             answer = await here.http.post(path, json=body, headers=here.headers())
             assert answer.status_code == 200, answer.text

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from tests.answers import json_answer
 from tests.apps.desk import desk, scripted_desk
 from tests.scripted import Request, ScriptedUpstream
 
+from doorward.apps.pipeline_ask import vectors_of
 from doorward.apps.search import fused
 from doorward.apps.vectors import Vectors, packed
+from doorward.core.errors import UpstreamFailed
 
 PLANE = ["cats purr on warm sofas", "the stock market fell today", "dogs bark at the mail carrier", "interest rates rose again"]
 
@@ -136,3 +140,12 @@ def test_a_large_collection_is_searched_fast() -> None:
         assert vectors.nearest(query, 10)[0][0] == 7
         times.append(time.perf_counter() - began)
     assert min(times) < 0.05, times
+
+
+def test_a_vector_that_is_no_base64_of_float32_is_the_models_mistake() -> None:
+    whole = base64.b64encode(array("f", [1.0, 2.0]).tobytes()).decode()
+    assert list(vectors_of({"data": [{"index": 0, "embedding": whole}]}, 1)[0]) == [1.0, 2.0]
+    for broken in (whole[:-1], f"{whole[:4]}\n{whole[4:]}", base64.b64encode(b"12345").decode(), "ä"):
+        with pytest.raises(UpstreamFailed) as refused:
+            vectors_of({"data": [{"index": 0, "embedding": broken}]}, 1)
+        assert refused.value.code == "unreadable_answer"

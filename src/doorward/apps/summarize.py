@@ -13,12 +13,12 @@ import msgspec
 from doorward.apps.ask import Ask, chat_body, text_of
 from doorward.apps.clean import clean
 from doorward.apps.cost_cap import check_estimate
+from doorward.apps.counting import tokens_in
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
 from doorward.apps.parallel import in_parallel
 from doorward.apps.slices import prefix, slices
 from doorward.core.errors import Unprocessable
-from doorward.providers.tokens import count_text
 from doorward.store.answers import Answers
 
 Mode = Literal["cut", "full"]
@@ -77,8 +77,7 @@ class Summarizer:
 
     async def _make(self, ask: Ask, text: str, mode: Mode, model: str, progress: Progress | None) -> Summary:
         d = self._defaults
-        # Counting and cutting a long text takes seconds: in a thread, so that other calls go on
-        tokens = (await asyncio.to_thread(count_text, text, model)).tokens
+        tokens = await tokens_in(text, model)
         in_slices = tokens > d.whole_tokens
         truncated = d.one_call_tokens < tokens and mode == "cut" and not in_slices
         read = d.one_call_tokens if truncated else tokens

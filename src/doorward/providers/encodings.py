@@ -48,6 +48,11 @@ def encoding_for(model: str) -> str | None:
     return found.lastgroup if found else None
 
 
+def is_loaded(name: str | None) -> bool:
+    """Whether counting begins at once. `None` has nothing to load: it is estimated."""
+    return name is None or name in _loaded
+
+
 def load(name: str) -> Encoding | None:
     """The encoding, or `None` when its rank file is missing or unreadable (said once in the log)."""
     if name not in _loaded:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.core.clock import Clock, SystemClock
 from doorward.store.engine import Store
-from doorward.store.insert import upsert
+from doorward.store.insert import insert
 from doorward.store.tables.apps import app_answers
 from doorward.store.tables.columns import database_now
 
 SWEEP_EVERY_S = 60.0
+_KEPT = select(app_answers.c.answer).where(
+    app_answers.c.owner == bindparam("owner_"),
+    app_answers.c.digest == bindparam("digest_"),
+    app_answers.c.expires_at > database_now(),
+)
 
 
 class Answers:
@@ -18,20 +24,32 @@ class Answers:
         self._store = store
         self._clock = clock
         self._swept_s: float | None = None
+        self._keeping: str | None = None
 
     async def get(self, owner: str, digest: str) -> str | None:
-        mine = (app_answers.c.owner == owner) & (app_answers.c.digest == digest)
-        statement = select(app_answers.c.answer).where(mine, app_answers.c.expires_at > database_now())
         async with self._store.reading() as connection:
-            return (await connection.execute(statement)).scalar()
+            return (await connection.execute(_KEPT, {"owner_": owner, "digest_": digest})).scalar()
 
     async def put(self, owner: str, digest: str, answer: str, keep_s: float) -> None:
         """Also forgets what has expired, once a minute."""
-        values = {"owner": owner, "digest": digest, "answer": answer, "expires_at": database_now() + keep_s}
         now = self._clock.monotonic()
         sweeps = self._swept_s is None or now - self._swept_s >= SWEEP_EVERY_S
         async with self._store.writing() as connection:
             if sweeps:
                 self._swept_s = now
                 await connection.execute(delete(app_answers).where(app_answers.c.expires_at <= database_now()))
-            await connection.execute(upsert(self._store.dialect, app_answers, values))
+            await connection.exec_driver_sql(self._statement(connection), (owner, digest, answer, keep_s))
+
+    def _statement(self, connection: AsyncConnection) -> str:
+        """Compiled once, and given a tuple: SQLAlchemy compiles an ON CONFLICT anew each time, and somebody waits for the answer."""
+        if self._keeping is None:
+            given = insert(self._store.dialect, app_answers).values(
+                owner=bindparam("owner"),
+                digest=bindparam("digest"),
+                answer=bindparam("answer"),
+                expires_at=database_now() + bindparam("keep_s"),
+            )
+            replaced = {"answer": given.excluded.answer, "expires_at": given.excluded.expires_at}
+            built = given.on_conflict_do_update(index_elements=["owner", "digest"], set_=replaced)
+            self._keeping = str(built.compile(dialect=connection.dialect))
+        return self._keeping

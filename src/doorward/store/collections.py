@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, and_, delete, func, insert, select, text, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.core.errors import Conflict
 from doorward.store.conversations import spoken
@@ -17,6 +18,11 @@ from doorward.store.tables.apps import collections, documents, embeddings
 
 _BATCH = 500
 """Rows of one statement: SQLite takes 32,766 variables."""
+_KNOWN = select(embeddings.c.digest, embeddings.c.vector).where(
+    embeddings.c.owner == bindparam("by"),
+    embeddings.c.model == bindparam("of"),
+    embeddings.c.digest.in_(bindparam("digests", expanding=True)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class Document:
 class Collections:
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._keeping: str | None = None
 
     async def add(self, collection_id: str, owner: str, name: str, model: str) -> Collection:
         """Raises `Conflict` when the owner has one of that name."""
@@ -136,18 +143,25 @@ class Collections:
         found: dict[str, bytes] = {}
         async with self._store.reading() as connection:
             for start in range(0, len(digests), _BATCH):
-                wanted = embeddings.c.digest.in_(digests[start : start + _BATCH])
-                mine = and_(embeddings.c.owner == owner, embeddings.c.model == model, wanted)
-                rows = await connection.execute(select(embeddings.c.digest, embeddings.c.vector).where(mine))
+                given = {"by": owner, "of": model, "digests": digests[start : start + _BATCH]}
+                rows = await connection.execute(_KNOWN, given)
                 found.update((row.digest, row.vector) for row in rows)
         return found
 
     async def keep(self, owner: str, model: str, vectors: Mapping[str, bytes]) -> None:
-        rows = [{"owner": owner, "model": model, "digest": digest, "vector": vector} for digest, vector in vectors.items()]
-        statement = insert_or(self._store.dialect, embeddings).on_conflict_do_nothing()
+        rows = [(owner, model, digest, vector) for digest, vector in vectors.items()]
         async with self._store.writing() as connection:
+            statement = self._statement(connection)
             for start in range(0, len(rows), _BATCH):
-                await connection.execute(statement, rows[start : start + _BATCH])
+                await connection.exec_driver_sql(statement, rows[start : start + _BATCH])
+
+    def _statement(self, connection: AsyncConnection) -> str:
+        """Compiled once: SQLAlchemy compiles an ON CONFLICT anew each time, and somebody waits for what was found."""
+        if self._keeping is None:
+            built = insert_or(self._store.dialect, embeddings).on_conflict_do_nothing()
+            names = ["owner", "model", "digest", "vector"]
+            self._keeping = str(built.compile(dialect=connection.dialect, column_keys=names))
+        return self._keeping
 
 
 def _collection(row: Row[Any]) -> Collection:

@@ -197,8 +197,10 @@ def _engine(address: Address, *, reads: bool) -> AsyncEngine:
     arguments = dict(address.connect_args)
     options: dict[str, Any] = {"pool_timeout": 10.0, "max_overflow": 0, "hide_parameters": True}
     if address.dialect == "sqlite":
+        from doorward.store import one_trip  # imported by need: PostgreSQL's Doorward has no use for it
+
         # the driver's own BEGIN comes too late and misses DDL: transactions are begun below
-        arguments["isolation_level"] = None
+        arguments |= {"isolation_level": None, "async_creator_fn": one_trip.connect}
         options |= {"pool_size": READERS if reads else 1}
     else:
         options |= {"pool_size": READERS if reads else PG_WRITERS, "pool_pre_ping": True}
