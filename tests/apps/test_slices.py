@@ -7,13 +7,20 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doorward.apps.slices import prefix, slices
+from doorward.apps import slices as cutting
+from doorward.apps.slices import prefix
 from doorward.providers.tokens import count_text
 
 MODEL = "gpt-4o-mini"
 WORDS = st.sampled_from(
     ["word", "a", "Émile", "数字", "x" * 40, "3.14", "e.g.", "\U0001f600", "end.", 'said."', "\n\n", "\n", "  ", "。"]
 )
+
+
+def slices(text: str, model: str, most: int) -> list[str]:
+    return list(cutting.slices(text, model, most))
+
+
 TEXTS = st.one_of(st.text(max_size=400), st.lists(WORDS, max_size=150).map(" ".join))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from doorward.providers.tokens import count_text, pieces
+from doorward.providers.tokens import beginning, count_text
 
 BLOCK_CHARS = 50_000
 SEAM_TOKENS = 8
@@ -22,32 +22,36 @@ _SPACE = re.compile(r"\s")
 def prefix(text: str, model: str, most_tokens: int) -> str:
     """The longest beginning of at most so many tokens."""
     at = tokens = 0
-    for piece, size in _pieces(text, model):
-        if tokens + size > most_tokens:
+    while at < len(text):
+        block = text[at : at + BLOCK_CHARS]
+        chars, size = beginning(block, model, most_tokens - tokens)
+        at, tokens = at + chars, tokens + size
+        if chars < len(block):
             break
-        at, tokens = at + len(piece), tokens + size
     cut = text[:at]
     while cut and count_text(cut, model).tokens > most_tokens:  # blocks that meet inside a token
         cut = cut[: -max(1, len(cut) // 2000)]
     return cut
 
 
-def slices(text: str, model: str, most_tokens: int) -> list[str]:
+def slices(text: str, model: str, most_tokens: int) -> Iterator[str]:
     """None has more tokens than `most_tokens`. A sentence longer than a slice is cut at a space; a longer word, anywhere."""
-    found: list[str] = []
     start = at = tokens = 0
     budget = max(1, most_tokens - SEAM_TOKENS * (1 + most_tokens // 10_000))
-    for piece, size in _pieces(text, model):
-        if tokens + size > budget and at > start:
-            cut = _cut(text, start, at)
-            found.append(text[start:cut])
-            # what stands between the cut and here is carried into the next slice, and counted again there
-            tokens = count_text(text[cut:at], model).tokens if cut < at else 0
-            start = cut
-        at, tokens = at + len(piece), tokens + size
+    while at < len(text):
+        block = text[at : at + BLOCK_CHARS]
+        chars, size = beginning(block, model, budget - tokens)
+        at, tokens = at + chars, tokens + size
+        if chars == len(block):
+            continue
+        at = max(at, start + 1)  # a character of more tokens than a slice may have
+        cut = _cut(text, start, at)
+        yield text[start:cut]
+        # what stands between the cut and here is carried into the next slice, and counted again there
+        tokens = count_text(text[cut:at], model).tokens if cut < at else 0
+        start = cut
     if start < len(text):
-        found.append(text[start:])
-    return found
+        yield text[start:]
 
 
 def _cut(text: str, start: int, limit: int) -> int:
@@ -60,8 +64,3 @@ def _cut(text: str, start: int, limit: int) -> int:
         if _SPACE.match(text, at - 1):
             return at
     return limit
-
-
-def _pieces(text: str, model: str) -> Iterator[tuple[str, int]]:
-    for start in range(0, len(text), BLOCK_CHARS):
-        yield from pieces(text[start : start + BLOCK_CHARS], model)

@@ -13,7 +13,7 @@ import msgspec
 from doorward.apps.ask import Ask, chat_body, text_of
 from doorward.apps.clean import clean
 from doorward.apps.cost_cap import check_estimate
-from doorward.apps.counting import tokens_in
+from doorward.apps.counting import in_steps, tokens_in
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
 from doorward.apps.parallel import in_parallel
@@ -35,6 +35,8 @@ _TASK_OF_SUMMARIES = (
 )
 _VERSION = b"1"
 """Counted up when the task's words change: older answers are then not found any more."""
+_AT_ONCE_CHARS = 100_000
+"""Cleaned and hashed in a millisecond; 10 MB take a tenth of a second, for which nobody else should wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,12 @@ class Summarizer:
         progress: Progress | None = None,
     ) -> Summary:
         model = model or self._defaults.model
-        text = clean(text)
+        if len(text) <= _AT_ONCE_CHARS:
+            text, digest = _prepared(text, mode, model)
+        else:
+            text, digest = await asyncio.to_thread(_prepared, text, mode, model)
         if not text.strip():
             raise Unprocessable("text is empty: send some text.", param="text")
-        digest = hashlib.sha256(b"\0".join((_VERSION, mode.encode(), model.encode(), text.encode()))).hexdigest()
         if not fresh and (kept := await self._answers.get(owner, digest)) is not None:
             return replace(msgspec.json.decode(kept, type=Summary), cached=True)
         made = await self._make(ask, text, mode, model, progress)
@@ -87,7 +91,7 @@ class Summarizer:
         text = await self._guards.through(ask, text, app="summarize")
         if not in_slices:
             return Summary(await self._one(ask, model, _TASK, text), truncated, tokens, 1)
-        parts = await asyncio.to_thread(slices, text, model, d.slice_tokens)
+        parts = [part async for part in in_steps(slices(text, model, d.slice_tokens))]
         return Summary(await self._of_slices(ask, model, parts, progress), False, tokens, len(parts))
 
     async def _of_slices(self, ask: Ask, model: str, parts: list[str], progress: Progress | None) -> str:
@@ -100,10 +104,16 @@ class Summarizer:
 
             found = await in_parallel(parts, one, self._defaults.parallel, progress)
             joined, task, progress = "\n\n".join(found), _TASK_OF_SUMMARIES, None
-            parts = await asyncio.to_thread(slices, joined, model, self._defaults.slice_tokens)
+            parts = [part async for part in in_steps(slices(joined, model, self._defaults.slice_tokens))]
         return await self._one(ask, model, task, parts[0])
 
     async def _one(self, ask: Ask, model: str, task: str, text: str) -> str:
         messages = [{"role": "system", "content": task}, {"role": "user", "content": text}]
         body = chat_body(model, messages, self._defaults.summary_tokens, self._defaults.temperature)
         return text_of(await ask.chat(body, app="summarize"))
+
+
+def _prepared(text: str, mode: Mode, model: str) -> tuple[str, str]:
+    """-> the text as it is read, and the name under which its summary is kept."""
+    text = clean(text)
+    return text, hashlib.sha256(b"\0".join((_VERSION, mode.encode(), model.encode(), text.encode()))).hexdigest()

@@ -18,7 +18,7 @@ import msgspec
 from doorward.providers import encodings
 from doorward.providers.encodings import encoding_for
 
-__all__ = ["Count", "count_input", "count_messages", "count_text", "encoding_for", "pieces"]
+__all__ = ["Count", "beginning", "count_input", "count_messages", "count_text", "counts", "encoding_for", "pieces"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ IMAGE_LOW, IMAGE_HIGH = 85, 765
 PER_FILE, PER_TOOL = 1000, 8
 """Assumed tokens of an attached file, and of what surrounds a tool's definition."""
 
+_WORD = re.compile(r"\s*\S+|\s+$")
 # Between a letter and one of these marks no encoding's pattern can match across, and nothing
 # in the patterns looks back: counting both sides apart gives the same tokens.
 _SEAM = re.compile(r"""(?<=[^\W\d_])(?=[\s.,;:!?()\[\]{}"<>/\\|@#$%&*+=~\-。，、！？：；（）「」—])""")
@@ -51,19 +52,38 @@ NOTHING = Count(0, True)
 
 def count_text(text: str, model: str) -> Count:
     """Tokens of a plain text. Special tokens spelled in it count as text."""
+    return sum(counts(text, model), NOTHING)
+
+
+def counts(text: str, model: str) -> Iterator[Count]:
+    """The same in parts, whose sum is the count: for who may want to stop in a text of megabytes."""
     if not text:
-        return NOTHING
+        return
     name = encoding_for(model)
     if name is None:
-        return _estimate(text)
-    total, exact = 0, True
+        yield _estimate(text)
+        return
     for part, clean in _slices(text):
         ids = _encode(name, part)
-        if ids is None:
-            total, exact = total + _estimate(part).tokens, False
-        else:
-            total, exact = total + len(ids), exact and clean
-    return Count(total, exact)
+        yield Count(len(ids), clean) if ids is not None else _estimate(part)
+
+
+def beginning(text: str, model: str, most: int) -> tuple[int, int]:
+    """How many characters fit into so many tokens, and how many tokens they are at most. For at most `SLICE_CHARS`."""
+    name = encoding_for(model) or "o200k_base"
+    ids, encoding = _encode(name, text), encodings.load(name)
+    if ids is None or encoding is None:
+        chars = tokens = 0
+        for found in _WORD.finditer(text):
+            size = _estimate(found[0]).tokens
+            if tokens + size > most:
+                break
+            chars, tokens = found.end(), tokens + size
+        return chars, tokens
+    if len(ids) <= most:
+        return len(text), len(ids)
+    # the last token may end inside a character, which then does not fit
+    return len(encoding.decode_bytes(ids[: max(0, most)]).decode("utf-8", "ignore")), max(0, most)
 
 
 def count_messages(messages: Iterable[Any], model: str, tools: Any = None) -> Count:
@@ -105,7 +125,7 @@ def pieces(text: str, model: str) -> list[tuple[str, int]]:
         ids = _encode(name, part)
         encoding = encodings.load(name)
         if ids is None or encoding is None:
-            out += [(word, _estimate(word).tokens) for word in re.findall(r"\s*\S+|\s+$", part)]
+            out += [(word, _estimate(word).tokens) for word in _WORD.findall(part)]
             continue
         held, tokens = b"", 0
         for one in ids:

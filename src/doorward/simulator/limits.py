@@ -26,6 +26,8 @@ def cut(text: str, model: str, stop: Sequence[str] = (), most_tokens: int | None
     for sequence in stop:
         if sequence:
             text = text.split(sequence, 1)[0]
+    if most_tokens is not None:
+        text = text[: (most_tokens + 1) * LONGEST_TOKEN]  # what follows cannot be reached: no need to cut a document into tokens
     whole = (_pieces if len(text) <= CACHED_CHARS else _pieces.__wrapped__)(text, counted_as(model))
     total = sum(tokens for _, tokens in whole)
     if most_tokens is None or total <= most_tokens:
@@ -59,6 +61,8 @@ def check_sampling(body: Json) -> None:
     number(body, "frequency_penalty", -2, 2)
 
 
+LONGEST_TOKEN = 128
+"""Characters: a run of spaces, in both of OpenAI's encodings."""
 CACHED_CHARS = 4096
 """Longer texts are not worth their place in the memory."""
 

@@ -41,7 +41,7 @@ class Answers:
             await connection.exec_driver_sql(self._statement(connection), (owner, digest, answer, keep_s))
 
     def _statement(self, connection: AsyncConnection) -> str:
-        """Compiled once, and given a tuple: SQLAlchemy compiles an ON CONFLICT anew each time, and somebody waits for the answer."""
+        """Compiled once: SQLAlchemy compiles an ON CONFLICT anew each time, and somebody waits for the answer."""
         if self._keeping is None:
             given = insert(self._store.dialect, app_answers).values(
                 owner=bindparam("owner"),

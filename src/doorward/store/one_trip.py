@@ -43,7 +43,7 @@ class _Connection(aiosqlite.Connection):
 
     async def run(self, way: str, sql: str, parameters: Sequence[Any]) -> _Ran:
         self.may_be_open = True
-        ran: _Ran = await self._execute(_run, self._conn, way, sql, parameters)
+        ran: _Ran = await self._execute(_run, self._conn, way, sql, parameters)  # type: ignore[no-untyped-call]  # aiosqlite's
         self.may_be_open = ran.in_transaction
         return ran
 

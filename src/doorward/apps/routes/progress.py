@@ -12,6 +12,9 @@ from starlette.requests import Request
 from doorward.apps import frames
 from doorward.core.errors import DoorwardError
 
+WAITING_S = 15.0
+"""Without a word for so long a proxy might give up: a comment is sent, which every reader of events passes over."""
+WAITING = b": waiting\n\n"
 Tell = Callable[[int, int], Awaitable[None]]
 
 
@@ -30,8 +33,15 @@ async def told(work: Callable[[Tell], Awaitable[BaseModel]], name: str = "chunk"
     working.add_done_callback(lambda _: news.put_nowait(None))
     started = False
     try:
-        while (one := await news.get()) is not None:
-            yield frames.frame(one)
+        while True:
+            try:
+                one = await asyncio.wait_for(news.get(), WAITING_S)
+            except TimeoutError:
+                yield WAITING
+            else:
+                if one is None:
+                    break
+                yield frames.frame(one)
             started = True
         yield frames.frame({"result": working.result().model_dump()})
         yield frames.DONE
