@@ -11,27 +11,15 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx2
+from tests.chaos.line import Line
+from tests.chaos.said import Said, code_of
 from tests.money.gateways import ASK, PATH
-
-
-@dataclass(frozen=True)
-class Said:
-    """How one call ended. `status` is `None` when no whole head came."""
-
-    id: str
-    status: int | None
-    code: str
-    """`ok`, the error's code, `told` (a stream's error event), `lost` (no answer, or a part of one), `refused` (no connection)."""
-    took_s: float
-    streamed: bool = False
-    why: str = ""
-    """Of a lost call: what the client met, and how many bytes it had by then."""
-    ended_s: float = 0.0
-    """Monotonic."""
 
 
 async def ask(client: httpx2.AsyncClient, call_id: str, *, streamed: bool = False, **changes: Any) -> Said:
@@ -44,22 +32,13 @@ async def ask(client: httpx2.AsyncClient, call_id: str, *, streamed: bool = Fals
             status = answer.status_code
             async for piece in answer.aiter_bytes():
                 text += piece
-            code = _code(status, text, streamed)
+            code = code_of(status, text, streamed)
     except httpx2.ConnectError:
         code = "refused"
     except httpx2.HTTPError as cause:
         code, why = "lost", f"{type(cause).__name__} after {len(text)} bytes"
     ended_s = time.monotonic()
     return Said(call_id, status, code, ended_s - began, streamed, why, ended_s)
-
-
-def _code(status: int, text: bytes, streamed: bool) -> str:
-    if status != 200:
-        error: dict[str, Any] = httpx2.Response(status, content=text).json()["error"]
-        return str(error["code"])
-    if not streamed or b"data: [DONE]" in text:
-        return "ok"
-    return "told" if b'"error"' in text else "lost"
 
 
 def client_of(url: str, key: str, timeout_s: float = 30.0) -> httpx2.AsyncClient:
@@ -81,6 +60,8 @@ class Load:
     pause_s: float = 0.0
     until_lost: bool = False
     """A lane ends with its first lost call: the process was killed."""
+    light: bool = False
+    """Lanes are bare lines: where the load's own cost would keep it from what is asked of it."""
     said: list[Said] = field(default_factory=list)
 
     async def __aenter__(self) -> Load:
@@ -93,18 +74,25 @@ class Load:
         await asyncio.wait_for(asyncio.gather(*self._tasks), 60)
 
     async def _lane(self, lane: int) -> None:
+        if self.light:
+            async with Line(self.url, self.key) as line:
+                await self._calls(lane, line.ask)
+        else:
+            async with client_of(self.url, self.key) as client:
+                await self._calls(lane, partial(ask, client))
+
+    async def _calls(self, lane: int, ask_: Callable[..., Awaitable[Said]]) -> None:
         chance = random.Random(f"{self.name}{lane}")
-        async with client_of(self.url, self.key) as client:
-            number = 0
-            while not self._over.is_set():
-                number += 1
-                call_id = f"{self.name}-{lane:03d}-{number:06d}"
-                said = await ask(client, call_id, streamed=chance.random() < self.streamed)
-                self.said.append(said)
-                if self.until_lost and said.code in ("lost", "refused"):
-                    return
-                # a caller whose connection is refused asks somebody else, and not a thousand times a second
-                await asyncio.sleep(max(self.pause_s, 0.05 if said.code == "refused" else 0.0))
+        number = 0
+        while not self._over.is_set():
+            number += 1
+            call_id = f"{self.name}-{lane:03d}-{number:06d}"
+            said = await ask_(call_id, streamed=chance.random() < self.streamed)
+            self.said.append(said)
+            if self.until_lost and said.code in ("lost", "refused"):
+                return
+            # a caller whose connection is refused asks somebody else, and not a thousand times a second
+            await asyncio.sleep(max(self.pause_s, 0.05 if said.code == "refused" else 0.0))
 
     @property
     def codes(self) -> Counter[str]:

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 from tests.answers import Answer, Sleep, chat_answer, chat_stream
 from tests.chaos.books import assert_sound, complete
-from tests.chaos.load import Load, Said, ask, client_of
+from tests.chaos.line import one_call
+from tests.chaos.load import Load
+from tests.chaos.said import Said
 from tests.counts import count
 from tests.money.gateways import Gateway, furnish, gateways
 from tests.scripted import Request, ScriptedUpstream
@@ -45,14 +47,13 @@ async def test_sigterm_loses_no_request_and_tells_every_stream(tmp_path: Path) -
         gateway = Gateway(data_dir, {"DOORWARD_DRAIN_S": "4"})
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(gateways(gateway))
-            client = await stack.enter_async_context(client_of(gateway.url, key, 60))
             # half end within the drain, half would go on for half a minute
             streams = [
-                asyncio.create_task(ask(client, f"stream-{n:03d}", streamed=True, max_tokens=25 if n % 2 else 300))
+                asyncio.create_task(one_call(gateway.url, key, f"stream-{n:03d}", streamed=True, max_tokens=25 if n % 2 else 300))
                 for n in range(STREAMS)
             ]
             await up.wait_for_calls(STREAMS, within_s=60)
-            async with Load(gateway.url, key, "term", lanes=LANES, pause_s=0.01) as load:
+            async with Load(gateway.url, key, "term", lanes=LANES, pause_s=0.05, light=True) as load:
                 await up.wait_for_calls(STREAMS + 2 * LANES, within_s=60)
                 before, began_s = len(load.said), time.monotonic()
                 await asyncio.sleep(1)
