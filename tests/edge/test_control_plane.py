@@ -83,6 +83,10 @@ async def test_a_client_key_is_shown_once_and_lives_its_life(tmp_path: Path) -> 
         me = await api.ask("GET", "/me", key=key)
         assert (me["owner"], me["label"], me["scopes"], me["models"]) == ("share:team", "web", ["call"], ["sim-*"])
         assert (await api.ask("PATCH", f"/keys/{key_id}", {"label": "shop"}))["label"] == "shop"
+        limited = await api.ask("PATCH", f"/keys/{key_id}", {"limits": {"rpm": 40, "concurrency": 3}})
+        assert [limited["limits"][name] for name in ("rpm", "rpd", "tpm", "tpd", "concurrency")] == [40, None, None, None, 3]
+        assert limited["label"] == "shop"
+        await api.refused("PATCH", f"/keys/{key_id}", 422, {"limits": {"rpm": 40, "rpd": 10}})
         next_ = await api.ask("POST", f"/keys/{key_id}/rotate", {"overlap_s": 600}, status=201)
         assert next_["rotated_from"] == key_id
         assert (next_["models"], next_["share_as"], next_["label"]) == (["sim-*"], "team", "shop")

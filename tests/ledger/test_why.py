@@ -70,6 +70,21 @@ def test_every_kind_of_step_has_a_sentence_and_a_new_one_is_not_silent() -> None
     assert dict(told("off", 0, ("brand_new", {"a": {"b": 1}})))["brand_new"] == "Brand new: a b 1"
 
 
+def test_a_refusal_says_what_its_caller_was_told() -> None:
+    says = "This key's limit of 60 requests a minute is reached. Try again in 0.8 s."
+    refused = told("off", 0, ("limits", {"left": {"rpm": [0, 60]}}), ("refused", {"says": says}), outcome="refused", cost_nanos=0)
+    assert [name for name, _ in refused] == ["authenticated", "limits", "refused"]
+    assert refused[-1][1] == f"Refused: {says} Nothing was sent, nothing was charged"
+    other = told("off", 0, outcome="refused", error_code="key_not_configured")
+    assert other[-1][1] == "Refused: key_not_configured. Nothing was sent, nothing was charged"
+
+
+def test_a_hold_says_what_is_free_of_each_budget_after_it() -> None:
+    budgets = [["key:k1", "2026-11", 10_000_000_000, 3_190_000_000], ["all", "ever", 90_000_000_000, None]]
+    says = dict(told("off", 1, ("hold", {"nanos": 13_400_000, "how": "85 tokens in", "budgets": budgets})))["hold"]
+    assert says == "Held $0.0134: 85 tokens in; $3.19 of the $10 of the key free after it"
+
+
 def test_a_note_remembers_how_many_attempts_had_begun() -> None:
     entry = Entry("req_00000001", caller(), exchange(), "/v1/chat/completions", 0.0, 0.0)
     entry.note("limits", left={})

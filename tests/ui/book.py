@@ -156,7 +156,14 @@ def rescued(book: Book, at: float) -> Settled:
     facts = [
         ("limits", {"left": {"rpm": [46, 60], "tpm": [87_790, 90_000], "seats": [7, 8]}}),
         ("route", {"why": "gpt-4o at openai"}),
-        ("hold", {"nanos": 13_400_000, "how": "input 812 tokens, output at most 1000", "budgets": 1}),
+        (
+            "hold",
+            {
+                "nanos": 13_400_000,
+                "how": "gpt-4o: 812 tokens in, 1000 out",
+                "budgets": [(f"key:{book.keys['mobile app']}", "2026-11", 10_000_000_000, 3_190_000_000)],
+            },
+        ),
     ]
     call = _call(
         "seed-rescued",
@@ -183,7 +190,10 @@ def rescued(book: Book, at: float) -> Settled:
 
 
 def refused(book: Book, at: float) -> Settled:
-    facts = [("limits", {"left": {"rpm": [0, 60], "tpm": [80_000, 90_000]}})]
+    facts: list[tuple[str, dict[str, Any]]] = [
+        ("limits", {"left": {"rpm": [0, 60], "tpm": [80_000, 90_000]}}),
+        ("refused", {"says": "This key's limit of 60 requests a minute is reached. Try again in 0.82 s."}),
+    ]
     return Settled(
         _call(
             "seed-refused",

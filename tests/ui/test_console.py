@@ -81,10 +81,20 @@ async def test_why_is_an_ordered_list_of_sentences(shown: tuple[Stage, Book]) ->
     steps = page.get_by_role("list", name="What happened, in order").get_by_role("listitem")
     await expect(steps.nth(0)).to_contain_text('Authenticated key "mobile app"')
     await expect(steps.nth(1)).to_contain_text("requests: 46 of 60/min left")
+    held = 'Held $0.0134 of the budget of key "mobile app" (free after it: $3.19 of $10.00 a month)'
+    await expect(page.get_by_role("listitem").filter(has_text=held)).to_be_visible()
     await expect(page.get_by_text("Attempt 2")).to_be_visible()
     await page.goto(f"{s.url}/calls/{book.refused}")
     await expect(page.get_by_text("Refused by Doorward: the key's limit of requests was reached.").first).to_be_visible()
-    await expect(page.get_by_text("An admin can raise it under Keys.")).to_be_visible()
+    last = steps.last
+    await expect(last).to_contain_text("This key's limit of 60 requests a minute is reached. Nothing was sent,")
+    await expect(last).to_contain_text("It was free again 0.82 s later.")
+    await last.get_by_role("link", name="Change the key's limits").click()
+    await page.get_by_role("dialog", name="support bot", exact=True).get_by_role("button", name="Change", exact=True).click()
+    form = page.get_by_role("dialog", name="Change support bot")
+    await form.get_by_label("Requests a minute").fill("90")
+    await form.get_by_role("button", name="Save").click()
+    await expect(page.locator("tbody [data-row]", has_text="support bot")).to_contain_text("90 requests/min")
     await page.goto(f"{s.url}/calls/req_nothing_like_this")
     await expect(page.get_by_role("alert")).to_contain_text("There is no such call.")
 
@@ -270,6 +280,7 @@ async def test_routes_budgets_and_prices_are_set(shown: tuple[Stage, Book]) -> N
     await page.goto(f"{s.url}/admin/audit")
     await expect(page.get_by_text(re.compile("^Chain intact, "))).to_be_visible()
     await expect(page.get_by_role("main")).to_contain_text("PUT /api/v1/prices")
+    await expect(page.get_by_role("main")).not_to_contain_text("what-if")
 
 
 async def test_others_are_kept_out_and_no_data_is_asked_for(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from tests.house import CANARY
 from tests.scripted import ScriptedUpstream
 from tests.ui.openai import openai
@@ -95,6 +96,25 @@ async def test_a_passkey_offered_in_the_field_signs_in_without_a_button(tmp_path
         await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
+async def test_signing_out_ends_the_page_and_leads_to_the_wall(tmp_path: Path) -> None:
+    """However late the sign-in page comes: what is still drawn must not send there, too, with itself to return to."""
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(0.5)
+        await route.continue_()
+
+    async with stage(tmp_path) as s:
+        page = s.page
+        await s.sign_in()
+        await page.goto(s.url + "/keys")
+        await page.evaluate("window.heldInMemory = true")
+        await page.route("**/assets/SignIn-*.js", late)
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_label("E-mail")).to_be_visible()
+        assert page.url == s.url + "/signin"
+        assert await page.evaluate("window.heldInMemory") is None
+
+
 async def test_by_password_with_a_key_of_ones_own(tmp_path: Path) -> None:
     async with ScriptedUpstream(openai()) as up, stage(tmp_path, openai_base_url=up.base_url) as s:
         page = s.page
@@ -114,8 +134,15 @@ async def test_by_password_with_a_key_of_ones_own(tmp_path: Path) -> None:
 
 
 async def test_anonymous_goes_straight_to_the_chat(tmp_path: Path) -> None:
+    """Also where it is known late that no key is stored: nothing may be sent to a model that has none before that."""
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(0.5)
+        await route.continue_()
+
     async with stage(tmp_path, custody="anonymous", spend_cap_usd="5") as s:
         page = s.page
+        await page.route("**/api/v1/openai-key", late)
         await page.goto(s.url + "/setup")
         await first_answer(s)
         await expect(page.get_by_role("link", name="Make a client key")).to_have_count(0)

@@ -72,6 +72,8 @@ class Keysmith:
     async def change(self, public_id: str, fields: KeyFields) -> KeyRow:
         """Fields that are left out stay; `expires_at` `None`: it never ends, `content_days` `None`: nothing more is kept."""
         check_content_days(fields.get("content_days"))
+        if "bounds" in fields:
+            check_bounds(fields["bounds"])
         async with self._store.writing() as connection:
             if "expires_at" in fields:
                 await self._must_be_ahead(fields["expires_at"], await self._store.now_s(connection))

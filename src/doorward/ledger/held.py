@@ -14,6 +14,7 @@ from doorward.core.money import usd_text
 from doorward.ledger.demand import whole
 from doorward.ledger.entry import Entry
 from doorward.ledger.holds import Hold
+from doorward.ledger.pot import Lease, Pot
 from doorward.ledger.till import Purse, Share, Till
 from doorward.ledger.unbroken import unbroken
 from doorward.ledger.worst_case import WorstCase
@@ -78,7 +79,7 @@ class Held(Struct, eq=False):
         self._keep(share)
         entry = self.entry
         entry.cover = self.cover
-        entry.facts.append(("hold", {"nanos": hold.nanos, "how": hold.how, "budgets": len(share.leases)}))
+        entry.facts.append(("hold", {"nanos": hold.nanos, "how": hold.how, "budgets": list(map(_free_of, share.pots, share.leases))}))
         return self
 
     async def _obtain(self, hold: Hold, body: bytes) -> tuple[Hold, Share]:
@@ -145,3 +146,8 @@ class Held(Struct, eq=False):
             desk.till.settle(shares, cost)
             self.shares = []
             entry.cover = None  # it leads back here: a circle would wait for the collector
+
+
+def _free_of(pot: Pot, lease: Lease) -> tuple[str, str, int, int | None]:
+    """Subject, period, cap and what is free of it after the hold, as this process knows; `None`: not known."""
+    return pot.subject, pot.period, pot.cap, None if pot.left is None else pot.left + lease.free

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from doorward.core.caller import Caller
 from doorward.core.clock import Clock
-from doorward.core.errors import Unavailable
+from doorward.core.errors import LimitExceeded, Unavailable
 from doorward.core.exchange import Exchange
 from doorward.ledger.book import Book, Shelf
 from doorward.ledger.closing import Closing
@@ -152,6 +152,8 @@ class Ledger:
             if not self.book.refused(entry, code):
                 self._close(begun, entry)
                 return
+            if isinstance(error, LimitExceeded):
+                entry.note("refused", says=error.message)
         opened, segment = begun if begun is not None else (opened_of(entry, self.start_id, None), None)
         ended = ended_of(entry, opened, outcome, error, self._clock)
         record = _encode(ended)

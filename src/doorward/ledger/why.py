@@ -21,6 +21,8 @@ SOURCES = {"upstream": "from the provider", "counted": "counted by us", "estimat
 _AFTERWARDS = frozenset({"price", "recovered"})
 """Steps that are noted before settling and belong after the attempts."""
 _BEFORE_CACHE = frozenset({"limits", "adapter", "route"})
+_REFUSED = "refused"
+"""What the caller was told when a limit or a budget refused the call: the words of the last step."""
 _STATES = {
     "planned": "not sent",
     "connecting": "no connection, nothing was sent",
@@ -35,7 +37,9 @@ _STATES = {
 
 def explain(call: CallRow, attempts: Sequence[AttemptRow]) -> list[Step]:
     """In the order in which it happened: what was noted between two attempts stands between them."""
-    noted = [(name, _after(details), details) for name, details in _facts(call.facts)]
+    facts = _facts(call.facts)
+    told = next((details.get("says") for name, details in facts if name == _REFUSED), None)
+    noted = [(name, _after(details), details) for name, details in facts if name != _REFUSED]
     before = [_noted(name, details) for name, after, details in noted if not after and name not in _AFTERWARDS]
     if call.cache != "off":
         place = 1 + max((index for index, step in enumerate(before) if step["step"] in _BEFORE_CACHE), default=-1)
@@ -47,7 +51,7 @@ def explain(call: CallRow, attempts: Sequence[AttemptRow]) -> list[Step]:
         steps.append(_attempt(attempt))
         steps += [_noted(name, d) for name, after, d in noted if after == attempt.number and name not in _AFTERWARDS]
     later = [(name, d) for name, after, d in noted if name in _AFTERWARDS or after > len(attempts)]
-    return [*steps, *(_noted(name, details) for name, details in later), _settled(call)]
+    return [*steps, *(_noted(name, details) for name, details in later), _settled(call, told)]
 
 
 def _after(details: dict[str, Any]) -> int:
@@ -98,9 +102,10 @@ def _attempt(attempt: AttemptRow) -> Step:
     }
 
 
-def _settled(call: CallRow) -> Step:
+def _settled(call: CallRow, told: object = None) -> Step:
     if call.outcome == "refused":
-        return _step("refused", f"Refused: {call.error_code}. Nothing was sent, nothing was charged", call.duration_ms)
+        words = told if isinstance(told, str) else f"{call.error_code}."
+        return _step("refused", f"Refused: {words} Nothing was sent, nothing was charged", call.duration_ms, told=told)
     tokens = f"in {call.input_tokens:,} ({call.cached_tokens:,} cached) · out {call.output_tokens:,}"
     if call.reasoning_tokens:
         tokens += f" ({call.reasoning_tokens:,} reasoning)"

@@ -56,7 +56,20 @@ def _route(details: Details) -> str | None:
 
 def _hold(details: Details) -> str | None:
     nanos = details.get("nanos")
-    return f"Held ${usd_text(nanos)}: {details.get('how', 'the worst case')}" if isinstance(nanos, int) else None
+    if not isinstance(nanos, int):
+        return None
+    budgets = details.get("budgets")
+    free = [words for budget in budgets if (words := _free(budget))] if isinstance(budgets, list) else []
+    return f"Held ${usd_text(nanos)}: {'; '.join([str(details.get('how', 'the worst case')), *free])}"
+
+
+def _free(budget: Any) -> str | None:
+    """`[subject, period, cap, free]`, in nano-dollars; of a subject only its kind is said: `explain` is for the call's owner."""
+    if not isinstance(budget, list) or len(budget) != 4 or not isinstance(budget[3], int):
+        return None
+    subject, _, cap, left = budget
+    whose = "everything together" if subject == "all" else f"the {str(subject).partition(':')[0]}"
+    return f"${usd_text(left)} of the ${usd_text(cap)} of {whose} free after it"
 
 
 def _shared(details: Details) -> str | None:

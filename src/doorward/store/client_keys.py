@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from doorward.core.caller import NO_LIMITS, KeyLimits, Role, Scope
 from doorward.core.errors import Conflict, NotFound
 from doorward.store import lists
+from doorward.store.call_limits import BOUNDS
 from doorward.store.engine import Store
 from doorward.store.tables.columns import database_now
 from doorward.store.tables.doors import client_keys
@@ -53,11 +54,13 @@ class KeyRow:
 
 
 class KeyFields(TypedDict, total=False):
-    """What may be changed; powers never are: make another key."""
+    """What may be changed; powers (scopes, models, adapters) never are: make another key."""
 
     label: str
     expires_at: float | None
     content_days: int | None
+    bounds: KeyLimits
+    """In place of its limits on calls; a budget in it is not looked at."""
 
 
 KeyRows = list[KeyRow]
@@ -144,7 +147,12 @@ class ClientKeys:
         return await self._update(public_id, owner_user_id, within, {"expires_at": expires})
 
     async def change(self, public_id: str, within: AsyncConnection | None = None, **fields: Unpack[KeyFields]) -> KeyRow:
-        return await self._update(public_id, None, within, {"public_id": public_id, **fields})
+        values: dict[str, Any] = {"public_id": public_id, **fields}
+        bounds = fields.get("bounds")
+        if bounds is not None:
+            del values["bounds"]
+            values |= {name: getattr(bounds, name) for name in BOUNDS}
+        return await self._update(public_id, None, within, values)
 
     async def remove(self, public_id: str, within: AsyncConnection | None = None) -> None:
         """The row and with it the hash: afterwards the key was never one of ours."""

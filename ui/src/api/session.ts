@@ -2,7 +2,6 @@
 
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { type Got, api, data } from "./client";
-import { queries } from "./queries";
 import { signedInNow } from "./session-over";
 
 export type Session = Got<"/api/v1/session">;
@@ -29,11 +28,13 @@ export function isAdmin(session: Session | undefined): boolean {
   return session?.user?.role === "admin";
 }
 
-/** Ends the session; drafts go with it. -> where to go on. */
-export async function signOut(): Promise<string> {
+/**
+ * Ends the session, and the page with it: drafts, answers and open conversations are another's to see no more. A new page,
+ * not a step of the router: what is still drawn would ask who is signed in, and lead to the sign-in page on its own.
+ */
+export async function signOut(): Promise<void> {
   const done = await data(api.DELETE("/api/v1/session"));
   sessionStorage.clear();
   signedInNow(false);
-  queries.clear();
-  return done.logout_url ?? "/signin";
+  location.assign(done.logout_url ?? "/signin");
 }

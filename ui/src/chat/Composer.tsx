@@ -1,11 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
 import { ArrowUp, FileText, Paperclip, Square, X } from "lucide-react";
 import { type ClipboardEvent, type KeyboardEvent, type ReactNode, type Ref, Suspense, lazy, useCallback, useEffect, useImperativeHandle, useRef, useState } from "react";
 import { api, data } from "@/api/client";
 import { sentenceOf } from "@/api/errors";
 import { useSession } from "@/api/session";
-import { Button, IconButton } from "@/parts/Button";
+import { IconButton } from "@/parts/Button";
 import { classes } from "@/parts/classes";
 import { money, nanosOf } from "@/parts/money";
 import { type Attachment, LONG_PASTE_CHARS, imagesOf, pasted } from "./attachments";
@@ -14,6 +13,7 @@ import { storeDraft, storedDraft } from "./drafts";
 import { editing } from "./editing";
 import { isTouch, sends } from "./keys";
 import { looksLikeKey } from "./keylike";
+import { LooksLikeKey } from "./LooksLikeKey";
 import { used } from "./models";
 
 const Tools = lazy(async () => ({ default: (await import("./Tools")).Tools }));
@@ -38,7 +38,6 @@ export function Composer({ model, ref }: { model: string; ref?: Ref<ComposerHand
   const [note, setNote] = useState("");
   const [settled, setSettled] = useState("");
   const storing = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const navigate = useNavigate();
   // what the operator offers beside models is asked for when everything else is there
   const [isSettled, setIsSettled] = useState(false);
   useEffect(() => {
@@ -167,17 +166,7 @@ export function Composer({ model, ref }: { model: string; ref?: Ref<ComposerHand
         void take(event.dataTransfer.files);
       }}
     >
-      {held && (
-        <div role="alert" className="mb-2 flex flex-wrap items-center gap-2 rounded-card bg-warn-tint p-3">
-          <span className="grow basis-64">That looks like an API key. Save it in Settings; a chat is kept as text.</span>
-          <Button small kind="main" onClick={() => void navigate({ to: "/settings/openai" })}>
-            Open settings
-          </Button>
-          <Button small onClick={() => submit(true)}>
-            Send anyway
-          </Button>
-        </div>
-      )}
+      {held && <LooksLikeKey send={() => submit(true)} />}
       {note && (
         <p role="alert" className="mb-2 text-console text-bad">
           {note}

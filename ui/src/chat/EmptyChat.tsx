@@ -45,9 +45,9 @@ function NoKey({ choose }: { choose: (model: string) => void }): ReactNode {
   );
   if (!hasLogin(session))
     return (
-      <div className="flex w-full max-w-md flex-col items-center gap-4">
+      <div className="flex w-full flex-col items-center gap-4">
         <h1>Paste an OpenAI API key to get started</h1>
-        <div className="w-full text-left">
+        <div className="w-full max-w-md text-left">
           <KeyForm />
         </div>
         <p className="text-console text-ink-2">Everyone who can open this page shares this key. Stored sealed. Nobody can read it back.</p>

@@ -27,7 +27,7 @@ export function PromptPicker(): ReactNode {
         aria-label="System prompt"
         value={prompt ?? ""}
         onChange={(event) => choose(event.target.value)}
-        className="h-8 min-w-0 rounded-control bg-transparent px-2 text-console text-ink-2 hover:bg-sunk max-wide:h-11"
+        className="field-sizing-content h-8 min-w-0 rounded-control bg-transparent px-2 text-console text-ink-2 hover:bg-sunk max-wide:h-11"
       >
         <option value="">prompt: none</option>
         {usable.map((one) => (

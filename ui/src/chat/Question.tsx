@@ -9,6 +9,7 @@ import { useChat, useView } from "./context";
 import { editing, useEditing } from "./editing";
 import { sends } from "./keys";
 import { looksLikeKey } from "./keylike";
+import { LooksLikeKey } from "./LooksLikeKey";
 
 /** What somebody asked. Editing makes a sibling: the question and its answer stay, and can be gone back to. */
 export function Question({ said }: { said: Said }): ReactNode {
@@ -70,10 +71,12 @@ function Bubble({ text }: { text: string }): ReactNode {
 function Editor({ said }: { said: Said }): ReactNode {
   const chat = useChat();
   const field = useRef<HTMLTextAreaElement>(null);
-  const submit = (event?: FormEvent): void => {
+  const [held, setHeld] = useState(false);
+  const submit = (event?: FormEvent, anyway = false): void => {
     event?.preventDefault();
     const text = field.current?.value.trim() ?? "";
-    if (!text || looksLikeKey(text)) return;
+    if (!text) return;
+    if (!anyway && looksLikeKey(text)) return setHeld(true);
     editing.set(null);
     void chat.askInstead(said, { text, images: said.images });
   };
@@ -83,7 +86,8 @@ function Editor({ said }: { said: Said }): ReactNode {
   };
   return (
     <form onSubmit={submit} className="flex w-full flex-col gap-2">
-      <textarea ref={field} aria-label="Edit your message" defaultValue={said.text} autoFocus rows={Math.min(12, said.text.split("\n").length + 1)} onKeyDown={pressed} className={`${CONTROL} py-2 text-chat`} />
+      {held && <LooksLikeKey send={() => submit(undefined, true)} />}
+      <textarea ref={field} aria-label="Edit your message" defaultValue={said.text} autoFocus rows={Math.min(12, said.text.split("\n").length + 1)} onInput={() => setHeld(false)} onKeyDown={pressed} className={`${CONTROL} py-2 text-chat`} />
       <div className="flex justify-end gap-2">
         <Button small onClick={() => editing.set(null)}>
           Cancel

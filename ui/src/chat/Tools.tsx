@@ -31,6 +31,7 @@ export function Tools(): ReactNode {
         onClick={(event) => {
           const { top, left } = event.currentTarget.getBoundingClientRect();
           if (!menu.current) return;
+          menu.current.style.top = "auto"; // the browser's own is 0, and would win over what follows
           menu.current.style.bottom = `${innerHeight - top + 8}px`;
           menu.current.style.left = `${Math.max(8, Math.min(left, innerWidth - 328))}px`;
         }}

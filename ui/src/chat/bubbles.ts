@@ -1,6 +1,7 @@
 /** What stands where the answer would be: what happened, and the one button that leads on. */
 
 import { ApiError, Unreachable, sentenceOf } from "@/api/errors";
+import { budgetWords } from "@/parts/refusals";
 import { CutOff } from "./frames";
 
 export type Way = "settings" | "replace" | "accounts" | "why" | "wait" | "usage" | "model" | "larger" | "edit" | "retry";
@@ -15,7 +16,6 @@ export interface Bubble {
 
 const OWN_LIMIT = /limit of [\d,]+ (requests|tokens) a (minute|day) is reached|calls open at once|can take a call now/;
 const AGAIN = /\s*Try again in .*$/;
-const BUDGET = /^The budget of (.+?) is used up: ([\d.]+) USD is spent and ([\d.]+) USD held of ([\d.]+) USD, and this call may cost up to ([\d.]+) USD\. ([^.]*\.)/;
 
 export function bubbleOf(error: unknown, isAdmin = false): Bubble {
   if (error instanceof CutOff) return cut(error);
@@ -27,7 +27,7 @@ export function bubbleOf(error: unknown, isAdmin = false): Bubble {
   if (code === "upstream_key_refused") return { text: "OpenAI refused the stored key.", way: "replace", button: "Replace key" };
   if (code === "upstream_credentials_refused") return refusedOperator(isAdmin);
   if (code === "insufficient_quota") return { text: "The OpenAI account is out of credit. Nothing was charged.", way: "why", button: "Why?" };
-  if (code === "budget_exceeded") return { text: budget(message), way: "usage", button: "See usage" };
+  if (code === "budget_exceeded") return { text: budgetWords(message, "message", whose), way: "usage", button: "See usage" };
   if (code === "price_unknown" || (code === "cost_unbounded" && error.param === "model"))
     return { text: "The price of this model is not known, so it can't be used with a budget.", way: "model", button: "Choose another model" };
   if (code === "context_length_exceeded") return { text: "This conversation is longer than the model can read.", way: "larger", button: "Use a larger model" };
@@ -63,16 +63,6 @@ function busy({ code, message }: ApiError): string {
   return code === "overloaded" ? "Doorward has as many calls as it can take. Nothing was charged." : message.replace(AGAIN, "");
 }
 
-/** `Your budget of $10.00 is used up ($9.98 spent; this message may cost up to $0.05). …` */
-function budget(message: string): string {
-  const found = BUDGET.exec(message);
-  if (!found) return message;
-  const [, whose = "", spent, held, cap, need, resets] = found;
-  const subject = whose.startsWith("user ") ? "Your budget" : whose === "everything together" ? "The budget of everybody together" : `The budget of ${whose}`;
-  const running = Number(held) > 0 ? `, $${Number(held).toFixed(2)} held for running calls` : "";
-  return `${subject} of $${Number(cap).toFixed(2)} is used up ($${Number(spent).toFixed(2)} spent${running}; this message may cost up to ${upTo(Number(need))}). ${resets}`;
-}
-
-function upTo(usd: number): string {
-  return usd < 0.01 ? "a cent" : `$${usd.toFixed(2)}`;
+function whose(subject: string): string {
+  return subject.startsWith("user ") ? "Your budget" : `The budget of ${subject}`;
 }

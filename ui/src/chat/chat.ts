@@ -6,7 +6,7 @@ import { queries } from "@/api/queries";
 import { type Signal, signal } from "@/api/signal";
 import { say } from "@/parts/StatusRegion";
 import { type Call, callOf, callsBetween } from "./calls";
-import { type Step, change, listChanged, readConversation, readSince } from "./conversations";
+import { type Step, change, listBegun, listChanged, readConversation, readSince } from "./conversations";
 import { type Asked, CutOff, piecesOf } from "./frames";
 import { announce, endOfAnswer } from "./announce";
 import { chosenTools, keepTools } from "./tool-choice";
@@ -314,6 +314,7 @@ export class Chat {
     if (this.view.get().said.every((one) => one.id === null)) {
       this.set({ id: null });
       this.onNamed(null);
+      void listChanged();
     }
   }
 
@@ -327,7 +328,9 @@ export class Chat {
 
   private named(id: string | null, text: string): void {
     if (id === null || this.view.get().id !== null) return;
-    this.set({ id, title: text.trim().split(/\s+/).join(" ").slice(0, TITLE_CHARS) });
+    const title = text.trim().split(/\s+/).join(" ").slice(0, TITLE_CHARS);
+    this.set({ id, title });
+    listBegun(id, title);
     this.onNamed(id);
   }
 

@@ -130,8 +130,20 @@ export async function remove(id: string): Promise<void> {
   await listChanged();
 }
 
-export function listChanged(): Promise<void> {
-  return queries.invalidateQueries({ queryKey: ["conversations"] });
+/** A list that was asked for before the change must not stand as its answer: without data it would not be asked again. */
+export async function listChanged(): Promise<void> {
+  await queries.cancelQueries({ queryKey: ["conversations"] });
+  await queries.invalidateQueries({ queryKey: ["conversations"] });
+}
+
+/** A conversation that has just begun stands on top of the list; the server has it once its first answer is whole. */
+export function listBegun(id: string, title: string): void {
+  const { queryKey } = conversationsQuery("");
+  queries.setQueryData(queryKey, (known) => {
+    const [first, ...rest] = known?.pages ?? [];
+    if (!known || !first || first.data.some((row) => row.id === id)) return known;
+    return { ...known, pages: [{ ...first, data: [{ id, title, at: Date.now() / 1000 }, ...first.data] }, ...rest] };
+  });
 }
 
 export interface Prompt {

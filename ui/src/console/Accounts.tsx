@@ -31,7 +31,7 @@ export function Accounts(): ReactNode {
     { name: "Tokens left", cell: (row) => <Headroom left={row.now?.tokens} at={states.dataUpdatedAt} known={row.now !== undefined} />, className: "w-40" },
     { name: "Weight", right: true, cell: (row) => row.weight },
     { name: "Spend, 24 h", right: true, cell: (row) => (row.now ? <Spend now={row.now} /> : ""), phone: "money" },
-    { name: "Key", cell: (row) => (row.key_set_at === null ? <span className="text-ink-3">not set</span> : <span>set <Time at={row.key_set_at} relative /></span>), phone: "time" },
+    { name: "Key", cell: (row) => (row.key_set_at === null ? <span className="text-ink-3">not set</span> : <span><span className="wide:hidden">key </span>set <Time at={row.key_set_at} relative /></span>), phone: "time" },
   ];
   return (
     <Page

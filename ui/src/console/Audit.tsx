@@ -67,18 +67,18 @@ function columns(set: (change: Record<string, string>) => void): Column<Row>[] {
         </time>
       ),
     },
-    { name: "Who", cell: (row) => <span className="block max-w-64 truncate max-wide:max-w-44">{row.actor}</span>, phone: "state" },
+    { name: "Who", cell: (row) => <span className="block max-w-44 truncate" title={row.actor}>{row.actor}</span>, phone: "state" },
     {
       name: "What",
       phone: "name",
       cell: (row) => (
-        <button type="button" className="max-w-full truncate text-left text-ink hover:underline" title="Only rows with this action" onClick={() => set({ action: row.action })}>
+        <button type="button" className="block max-w-56 truncate text-left max-wide:max-w-full text-ink hover:underline" title="Only rows with this action" onClick={() => set({ action: row.action })}>
           <code>{row.action}</code>
         </button>
       ),
     },
-    { name: "Which", phone: "state", cell: (row) => <span className="block max-w-72 truncate max-wide:max-w-36" title={row.target}>{row.target || <span className="text-ink-3 max-wide:hidden">none</span>}</span> },
-    { name: "Details", cell: (row) => <span className="block max-w-72 truncate text-ink-2">{detailWords(row.details)}</span> },
+    { name: "Which", phone: "state", cell: (row) => <span className="block max-w-48 truncate max-wide:max-w-36" title={row.target}>{row.target || <span className="text-ink-3 max-wide:hidden">none</span>}</span> },
+    { name: "Details", cell: (row) => <span className="block max-w-48 truncate text-ink-2" title={detailWords(row.details)}>{detailWords(row.details)}</span> },
     { name: "From", cell: (row) => row.from_addr ?? <span className="text-ink-3">command line</span>, className: "whitespace-nowrap" },
     { name: "Entry", right: true, cell: (row) => row.number, phone: "money" },
   ];

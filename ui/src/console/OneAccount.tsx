@@ -66,7 +66,7 @@ export function OneAccount({ row, states, close }: { row: Row; states: UseQueryR
         <Go to="/admin/calls" search={{ account_id: row.id }} button="plain" small={false}>
           See calls
         </Go>
-        <Button className="text-bad!" onClick={() => setAsks("delete")}>Delete</Button>
+        <Button className="text-bad! wide:ml-auto" onClick={() => setAsks("delete")}>Delete</Button>
       </div>
       {test.data && <p role="status" className={test.data.ok ? "text-good" : "text-bad"}>{testWords(test.data)}</p>}
       {(test.error ?? rest.error) && <p role="alert" className="text-bad">{sentenceOf(test.error ?? rest.error)}</p>}

@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { type Schemas, api, data } from "@/api/client";
 import { boundsOf } from "@/keys/bounds";
+import { LimitFields, limitsOf } from "@/keys/LimitFields";
 import { DAY_S, Expiries, expiryOf } from "@/keys/NewKey";
 import { Button } from "@/parts/Button";
 import { Field, SelectField } from "@/parts/Field";
@@ -77,8 +78,8 @@ export function OneKey({ row, budget, above, made, close }: { row: Key; budget: 
           save={async (form) => {
             const days = textOf(form, "days");
             const expires = days === "keep" ? {} : { expires_at: expiryOf(days) };
-            replace((await data(api.PATCH("/api/v1/keys/{key_id}", { ...path, body: { label: textOf(form, "label"), ...expires } })))!);
-            say("Saved.");
+            replace((await data(api.PATCH("/api/v1/keys/{key_id}", { ...path, body: { label: textOf(form, "label"), limits: limitsOf(form), ...expires } })))!);
+            say("Saved. Limits hold from the next call on.");
           }}
         >
           <Field label="Label" name="label" defaultValue={row.label} required maxLength={200} autoFocus />
@@ -86,7 +87,11 @@ export function OneKey({ row, budget, above, made, close }: { row: Key; budget: 
             <option value="keep">as it is</option>
             <Expiries />
           </SelectField>
-          <p className="text-console text-ink-3">What a key may do is fixed when it is made; its budget can be changed under Budgets.</p>
+          <fieldset className="grid grid-cols-2 gap-3">
+            <legend className="mb-2 font-medium">Limits</legend>
+            <LimitFields now={row.limits} />
+          </fieldset>
+          <p className="text-console text-ink-3">An empty field is no limit. What a key may use is fixed when it is made; its budget stands under Budgets.</p>
         </FormDialog>
       )}
       {asks === "rotate" && (

@@ -25,7 +25,8 @@ export function ways(user: User): ReactNode {
 /** One user: how they come in, what they spend, and what can be done. */
 export function OneUser({ user, close }: { user: User; close: () => void }): ReactNode {
   const client = useQueryClient();
-  const me = useSession().data?.user;
+  const session = useSession().data;
+  const me = session?.user;
   const [asks, setAsks] = useState<"role" | "limits" | "remove" | "erase">();
   const path = { params: { path: { user_id: user.id } } };
   const other: Role = user.role === "admin" ? "user" : "admin";
@@ -36,7 +37,7 @@ export function OneUser({ user, close }: { user: User; close: () => void }): Rea
         rows={[
           ["Role", <Tag key="r" tone={user.role === "admin" ? "accent" : "plain"}>{user.role}</Tag>],
           ["Ways in", ways(user)],
-          ["OpenAI key", user.configured ? "Configured" : "Not configured"],
+          ...(session?.custody === "per_user" ? ([["OpenAI key", user.configured ? "Configured" : "Not configured"]] as [string, ReactNode][]) : []),
           ["This month", <span key="m">{count(user.calls)} calls, <Money nanos={user.calls > 0 && user.unknown_cost_calls === user.calls ? null : user.cost_nanos} /></span>],
           ["Limits", <LimitWords key="i" subject={`user:${user.id}`} />],
           ["Last signed in", <Time key="l" at={user.signed_in_at} />],
@@ -52,6 +53,8 @@ export function OneUser({ user, close }: { user: User; close: () => void }): Rea
         <Go to="/admin/budgets" search={{ open: `user:${user.id}` }} button="plain" small={false}>
           Set a budget
         </Go>
+      </div>
+      <div className="flex flex-wrap gap-2">
         <Button className="text-bad!" onClick={() => setAsks("remove")}>Remove</Button>
         <Button className="text-bad!" onClick={() => setAsks("erase")}>Erase</Button>
       </div>

@@ -2,6 +2,7 @@ import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-quer
 import { UserPlus } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { api, data } from "@/api/client";
+import { useSession } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { Field, SelectField } from "@/parts/Field";
 import { FormDialog, textOf } from "@/parts/FormDialog";
@@ -21,6 +22,7 @@ import { useUrl } from "./parts/url";
 export function Users(): ReactNode {
   const [search, set] = useUrl();
   const client = useQueryClient();
+  const own = useSession().data?.custody === "per_user";
   const [link, setLink] = useState<{ email: string; link: string }>();
   const users = useQuery({
     queryKey: ["users", search.after ?? ""],
@@ -32,7 +34,7 @@ export function Users(): ReactNode {
     { name: "E-mail", cell: (row) => <span className="font-medium">{row.email}</span>, phone: "name" },
     { name: "Role", cell: (row) => <Tag tone={row.role === "admin" ? "accent" : "plain"}>{row.role}</Tag>, phone: "state" },
     { name: "Ways in", cell: (row) => ways(row) },
-    { name: "Key", cell: (row) => (row.configured ? "Configured" : <span className="text-ink-2">Not configured</span>) },
+    ...(own ? [{ name: "Key", cell: (row: User) => (row.configured ? "Configured" : <span className="text-ink-2">Not configured</span>) }] : []),
     { name: "Calls, month", right: true, cell: (row) => count(row.calls) },
     { name: "Spend, month", right: true, cell: (row) => <Money nanos={row.calls > 0 && row.unknown_cost_calls === row.calls ? null : row.cost_nanos} />, phone: "money" },
     { name: "Last signed in", cell: (row) => <Time at={row.signed_in_at} relative none="never signed in" />, phone: "time" },

@@ -82,7 +82,7 @@ function WithKey({ chosen, choose }: { chosen: string; choose: (key: string | un
 
 function Way({ found }: { found: Schemas["WhatIfOut"] }): ReactNode {
   return (
-    <ol className="flex flex-col rounded-card border border-line" aria-label="The way of this call">
+    <ol className="flex flex-col overflow-hidden rounded-card border border-line" aria-label="The way of this call">
       {whatIfLines(found).map((line, index) => (
         <li key={index} className={classes("flex gap-4 border-t border-line px-4 py-2 first:border-t-0", line.tone === "warn" && "bg-warn-tint")}>
           <span className="min-w-0 grow">

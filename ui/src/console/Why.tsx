@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { ChevronRight } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 import { type Schemas, api, data } from "@/api/client";
+import { hasLogin, useSession } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { classes } from "@/parts/classes";
 import { CopyButton } from "@/parts/CopyButton";
@@ -41,7 +42,8 @@ export function CallWhy({ id, admin, page }: { id: string; admin: boolean; page:
 }
 
 function Timeline({ call, nameOf, admin, page }: { call: Why; nameOf: (account: string) => string | undefined; admin: boolean; page: boolean }): ReactNode {
-  const lines = linesOf(call, nameOf);
+  const session = useSession().data;
+  const lines = linesOf(call, nameOf, admin ? "admin" : session && !hasLogin(session) ? "anybody" : "user");
   const whole = Math.max(1, call.duration_ms ?? 0, ...lines.map((line) => line.bar?.to ?? 0));
   return (
     <article className="flex max-w-5xl flex-col gap-5">
@@ -64,7 +66,7 @@ function Timeline({ call, nameOf, admin, page }: { call: Why; nameOf: (account: 
           </span>
         </p>
       </header>
-      <ol className="flex flex-col rounded-card border border-line" aria-label="What happened, in order">
+      <ol className="flex flex-col overflow-hidden rounded-card border border-line" aria-label="What happened, in order">
         {lines.map((line, index) => (
           <Step key={index} line={line} whole={whole} />
         ))}
@@ -126,6 +128,12 @@ function Step({ line, whole }: { line: Line; whole: number }): ReactNode {
               <li key={text}>{text}</li>
             ))}
           </ul>
+        )}
+        {line.way && (
+          <Go to={line.way.to} search={{ open: line.way.open }} button="plain" className="mt-2">
+            {line.way.name}
+            <ChevronRight size={16} strokeWidth={1.75} aria-hidden />
+          </Go>
         )}
       </div>
     </li>

@@ -72,7 +72,7 @@ function chatOf(id: string | null): Conversation {
 function Room({ chat, isFirst }: { chat: Conversation; isFirst: boolean }): ReactNode {
   const view = useSyncExternalStore(chat.view.watch, chat.view.get);
   const composer = useRef<ComposerHandle>(null);
-  const { model, needsKey } = useModel(view.model, isFirst);
+  const { model, needsKey, isKnown } = useModel(view.model, isFirst);
   // the composer is there first; what draws conversations comes while one types
   useEffect(() => void setTimeout(() => void bringThread(), 300), []);
   useTitle(view.id === null ? "Chat" : view.title || "Chat");
@@ -82,7 +82,8 @@ function Room({ chat, isFirst }: { chat: Conversation; isFirst: boolean }): Reac
   }, [chat, model]);
 
   const isEmpty = view.said.length === 0 && view.id === null;
-  const ready = isFirst && !needsKey;
+  // not before it is known who answers: Enter would ask a model that has no key
+  const ready = isFirst && isKnown && !needsKey;
   useEffect(() => {
     if (ready && chat.view.get().said.length === 0) composer.current?.fill(FIRST_QUESTION, true);
   }, [ready, chat]);
@@ -108,7 +109,7 @@ function Room({ chat, isFirst }: { chat: Conversation; isFirst: boolean }): Reac
 }
 
 /** The model that is chosen, used last, or the operator's; and whether nothing can answer under it yet. */
-function useModel(chosen: string | null, isFirst: boolean): { model: string; needsKey: boolean } {
+function useModel(chosen: string | null, isFirst: boolean): { model: string; needsKey: boolean; isKnown: boolean } {
   const shell = useShell().data;
   const models = useModels().data;
   const configured = useKeyState().query.data?.configured;
@@ -117,5 +118,5 @@ function useModel(chosen: string | null, isFirst: boolean): { model: string; nee
   const firstRun = isFirst && configured === false ? SIMULATED : undefined;
   const model = chosen ?? firstRun ?? (remembered && usable(remembered) ? remembered : (shell?.default_model ?? remembered ?? ""));
   const isListed = models?.some((one) => one.id === model) ?? false;
-  return { model, needsKey: configured === false && !isListed && !model.startsWith("sim-") };
+  return { model, needsKey: configured === false && !isListed && !model.startsWith("sim-"), isKnown: configured !== undefined };
 }

@@ -3,6 +3,7 @@ import { Plus } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { type Schemas, api, data } from "@/api/client";
 import { sentenceOf } from "@/api/errors";
+import { BudgetCell } from "@/console/parts/BudgetCell";
 import { boundsOf } from "@/keys/bounds";
 import { NewKey, type Wish } from "@/keys/NewKey";
 import { ShownOnce } from "@/keys/ShownOnce";
@@ -40,6 +41,7 @@ export function Keys(): ReactNode {
     { name: "Label", cell: (row) => <span className="font-medium">{row.label}</span>, phone: "name" },
     { name: "Key", cell: (row) => <code className="text-console text-ink-2">dw-{row.id}</code> },
     { name: "Limits", cell: (row) => boundsOf(row.limits, budget.data?.data) },
+    { name: "Budget", cell: (row) => <BudgetCell budget={budget.data?.data.find((one) => one.subject === `key:${row.id}`)} />, className: "w-40" },
     { name: "Last used", cell: (row) => <Time at={row.last_used_at} relative none="never used" />, phone: "time" },
     { name: "Expires", cell: (row) => <Time at={row.expires_at} relative /> },
     { name: "State", cell: (row) => <Tag tone={row.state === "active" ? "good" : "plain"}>{row.state}</Tag>, phone: "state" },
@@ -69,7 +71,7 @@ export function Keys(): ReactNode {
       <Panel query={list}>
         {({ data: rows }) =>
           rows.length === 0 ? (
-            <Empty title="No client keys yet." command={`doorward key create --label "first" --owner you@example.com`}>
+            <Empty title="No client keys yet." command={`doorward key create --label "first" --owner you@example.com`} action={<Button onClick={() => setMaking(true)}>Make the first</Button>}>
               A client key lets a program call the models that you may use, through <code>{location.origin}/v1</code>. You see what each one spends.
             </Empty>
           ) : (

@@ -14,8 +14,8 @@ export function LookPage(): ReactNode {
         <option value="dark">Dark</option>
       </SelectField>
       <SelectField label="Rows" value={look.density} onChange={(event) => setLook({ density: event.target.value as typeof look.density })}>
-        <option value="normal">36 px</option>
-        <option value="compact">30 px, compact</option>
+        <option value="normal">Normal, 36 px</option>
+        <option value="compact">Compact, 30 px</option>
       </SelectField>
       <Check label="Less motion" hint="Panels and menus appear without fading." checked={look.motion === "reduced"} onChange={(event) => setLook({ motion: event.target.checked ? "reduced" : "system" })} />
       <Check label="Single-letter shortcuts" hint="Press ? on any page for the list." checked={look.shortcuts} onChange={(event) => setLook({ shortcuts: event.target.checked })} />

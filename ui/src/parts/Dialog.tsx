@@ -75,7 +75,7 @@ export function Dialog({
   );
 }
 
-/** The buttons at the end of a dialog or form. */
+/** The buttons at the end of a dialog: in sight, however much stands above them. */
 export function Actions({ children }: { children: ReactNode }): ReactNode {
-  return <div className="flex flex-wrap items-center justify-end gap-2">{children}</div>;
+  return <div className="sticky bottom-0 -mx-6 -mb-6 flex flex-wrap items-center justify-end gap-2 bg-raised px-6 pt-2 pb-6">{children}</div>;
 }

@@ -71,7 +71,7 @@ export function Table<Row>({
 }
 
 function placed<Row>(columns: Column<Row>[], place: Column<Row>["phone"], row: Row): ReactNode {
-  return columns.filter((column) => column.phone === place).map((column) => <span key={column.name}>{column.cell(row)}</span>);
+  return columns.filter((column) => column.phone === place).map((column) => <span key={column.name} className="min-w-0 truncate">{column.cell(row)}</span>);
 }
 
 function opens<Row>(open: ((row: Row) => void) | undefined, row: Row): object {

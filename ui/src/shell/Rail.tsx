@@ -1,4 +1,4 @@
-import { Link, useLocation, useNavigate } from "@tanstack/react-router";
+import { Link, useLocation } from "@tanstack/react-router";
 import { LogOut, Search } from "lucide-react";
 import { Suspense, lazy, type ReactNode } from "react";
 import { hasLogin, isAdmin, signOut, useSession } from "@/api/session";
@@ -80,18 +80,12 @@ function Group({ title, places }: { title?: string; places: Place[] }): ReactNod
 }
 
 function Who({ email }: { email: string }): ReactNode {
-  const navigate = useNavigate();
-  const leave = async (): Promise<void> => {
-    const next = await signOut();
-    if (next.startsWith("/")) await navigate({ to: next });
-    else location.assign(next);
-  };
   return (
     <div className="flex items-center gap-2 border-t border-line px-2 pt-2">
       <span className="min-w-0 flex-1 truncate text-console text-ink-2" title={email}>
         {email}
       </span>
-      <IconButton label="Sign out" onClick={() => void leave()}>
+      <IconButton label="Sign out" onClick={() => void signOut()}>
         <LogOut size={16} strokeWidth={1.75} />
       </IconButton>
     </div>

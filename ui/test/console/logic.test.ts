@@ -95,7 +95,7 @@ describe("why", () => {
     const steps = [
       { step: "authenticated", says: "Authenticated: key", at_ms: 0, details: {} },
       { step: "limits", says: "", at_ms: null, details: { left: { rpm: [46, 60], "key:x:tpm": [87_790, 90_000], seats: [7, 8] } } },
-      { step: "hold", says: "", at_ms: null, details: { nanos: 13_400_000, budgets: 1, how: "input 812 tokens" } },
+      { step: "hold", says: "", at_ms: null, details: { nanos: 13_400_000, budgets: [["key:k1", "2026-11", 10_000_000_000, 3_190_000_000], ["all", "ever", 9_000_000_000, null]], how: "input 812 tokens" } },
       attempt(1, "a1", { status: 429, state: "failed", first_event_ms: null }),
       { step: "settled", says: "", at_ms: 2310, details: {} },
     ];
@@ -103,12 +103,29 @@ describe("why", () => {
     expect(lines.map((line) => `${line.title}: ${line.says}`)).toEqual([
       'Authenticated: key "mobile app"',
       "Limits: requests: 46 of 60/min left · tokens: 87,790 of 90,000/min left · at once: 7 of 8 left",
-      "Held: $0.0134 of 1 budget (input 812 tokens)",
+      'Held: $0.0134 of the budget of key "mobile app" (free after it: $3.19 of $10.00 a month) and the budget of everything together',
       "Attempt 1: main-1: 429, was rate-limited",
       "Settled: in 812 (512 cached) · out 214 · $0.0021 · from the provider",
     ]);
     expect(lines[3]).toMatchObject({ tone: "warn", bar: { from: 2, to: 2310 } });
     expect(textOf(call({ steps }), lines, names).split("\n")).toHaveLength(7);
+  });
+  it("tells of a refusal which limit it was, when it was free again, and who can raise it", () => {
+    const refused = (told: string | null, more: object = {}): object => ({ outcome: "refused", error_code: "rate_limit_exceeded", steps: [{ step: "refused", says: "", at_ms: 1, details: { told } }], ...more });
+    const own = "This key's limit of 60 requests a minute is reached. Try again in 0.82 s.";
+    const [line] = linesOf(call(refused(own)), names, "admin");
+    expect(line).toMatchObject({ says: "This key's limit of 60 requests a minute is reached. Nothing was sent, nothing was charged.", more: ["It was free again 0.82 s later."], way: { to: "/admin/keys" } });
+    expect(linesOf(call(refused(own)), names, "user")[0]).toMatchObject({ more: ["It was free again 0.82 s later.", "An admin can raise it."] });
+    expect(linesOf(call(refused(own)), names, "user")[0]).not.toHaveProperty("way");
+    const user = linesOf(call(refused("This user may have 2 calls open at once, and has. Wait for one to end.", { user_id: "u1" })), names, "admin")[0];
+    expect(user).toMatchObject({ way: { to: "/admin/users", open: "u1" } });
+    const budget = "The budget of user u1 is used up: 9.98 USD is spent and 0 USD held of 10 USD, and this call may cost up to 0.05 USD. It starts anew at 2026-12-01 00:00 UTC.";
+    expect(linesOf(call(refused(budget, { error_code: "budget_exceeded" })), names, "anybody")[0]).toMatchObject({
+      says: "The budget of its user of $10.00 is used up ($9.98 spent; this call may cost up to $0.05). It starts anew at 2026-12-01 00:00 UTC. Nothing was sent, nothing was charged.",
+      more: ["Whoever runs Doorward can raise it."],
+    });
+    expect(linesOf(call(refused(budget, { error_code: "budget_exceeded" })), names, "admin")[0]).toMatchObject({ way: { to: "/admin/budgets", open: "user:u1" } });
+    expect(linesOf(call(refused(null)), names)[0]!.more).toEqual(["The limit frees by itself, evenly over its minute or day. An admin can raise it under Keys."]);
   });
   it("names the source of each amount", () => {
     const settled = [{ step: "settled", says: "", at_ms: 1, details: {} }];

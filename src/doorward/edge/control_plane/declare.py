@@ -49,7 +49,7 @@ class Declaration:
     modes: frozenset[Custody] | None
     """Custody modes in which the route exists; elsewhere it is a 404 `not_in_this_mode`, whoever asks."""
     audits_itself: bool
-    """It says more in its row than route and object; other writes get theirs from the guard."""
+    """It says more in its row than route and object, or changes nothing; other writes get theirs from the guard."""
 
     @property
     def is_recorded(self) -> bool:

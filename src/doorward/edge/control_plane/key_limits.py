@@ -1,4 +1,4 @@
-"""A client key's own bounds, as they go in and come out."""
+"""Bounds of calls as they go in and come out: a client key's own, which may be money, too; a user's and an account's."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ AdapterNames = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]
 Dollars = Annotated[Decimal, Field(ge=0, le=10**7, decimal_places=9)]
 
 
-class LimitsIn(Body):
-    """Left out: no bound of the key's own."""
+class CallLimitsIn(Body):
+    """Left out: no bound."""
 
     rpm: Count | None = Field(None, description="Requests a minute.")
     rpd: Count | None = Field(None, description="Requests a day.")
     tpm: Count | None = Field(None, description="Tokens a minute.")
     tpd: Count | None = Field(None, description="Tokens a day.")
     concurrency: Count | None = Field(None, description="Calls at once.")
+
+
+class LimitsIn(CallLimitsIn):
+    """Left out: no bound of the key's own."""
+
     budget_usd: Dollars | None = Field(None, description="Dollars a period.")
     budget_period: Literal["day", "month", "ever"] = "month"
 

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from doorward.core.caller import Scope
+from doorward.core.caller import KeyLimits, Scope
 from doorward.core.errors import Forbidden, NotFound
 from doorward.core.secret import Secret
 from doorward.edge.control_plane.caller import Calling, HasParts
 from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
 from doorward.edge.control_plane.fields import Answer, Body, Deleted, Text
-from doorward.edge.control_plane.key_limits import AdapterNames, LimitsIn, LimitsOut, shown, taken
+from doorward.edge.control_plane.key_limits import AdapterNames, CallLimitsIn, LimitsIn, LimitsOut, shown, taken
 from doorward.edge.control_plane.road import forget_answers
 from doorward.edge.keysmith import MOST_CONTENT_DAYS, MOST_OVERLAP_S, Wish
 from doorward.edge.provider_form import models as checked_models
@@ -75,6 +75,7 @@ class KeyChange(Body):
     label: Text | None = None
     expires_at: UnixTime | None = None
     log_content_days: ContentDays = None
+    limits: CallLimitsIn | None = Field(None, description="In place of all its limits on calls; its budget stays.")
 
 
 class Rotation(Body):
@@ -127,8 +128,10 @@ async def get_key(parts: HasParts, key_id: str) -> KeyOut:
 @routes.patch("/api/v1/keys/{key_id}")
 @declared(auth="either", scope="admin", body_cap_bytes=JSON_CAP_BYTES)
 async def change_key(parts: HasParts, key_id: str, wish: KeyChange) -> KeyOut:
-    """Change label, expiry, or for how long what is said in its calls is kept."""
+    """Change label, expiry, limits on calls, or for how long what is said in them is kept."""
     fields = changed(wish.model_fields_set, wish.label, wish.log_content_days)
+    if wish.limits is not None:
+        fields["bounds"] = KeyLimits(**wish.limits.model_dump())
     if "expires_at" in wish.model_fields_set:
         fields["expires_at"] = wish.expires_at
     row = await parts.keysmith.change(key_id, fields)

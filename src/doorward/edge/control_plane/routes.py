@@ -11,6 +11,7 @@ from doorward.core.caller import KeyLimits
 from doorward.edge.control_plane.caller import HasParts
 from doorward.edge.control_plane.declare import JSON_CAP_BYTES, declared, router
 from doorward.edge.control_plane.fields import Answer, Body, Deleted
+from doorward.edge.control_plane.key_limits import CallLimitsIn
 from doorward.edge.control_plane.road import HasRoad
 from doorward.store.call_limits import BOUNDS
 from doorward.store.routes import RouteRule
@@ -54,19 +55,6 @@ class AliasOut(Answer):
 
 class AliasList(Answer):
     data: list[AliasOut]
-
-
-Count = Annotated[int, Field(ge=1, le=10**12)]
-
-
-class CallLimitsIn(Body):
-    """Left out: no bound."""
-
-    rpm: Count | None = Field(None, description="Requests a minute.")
-    rpd: Count | None = Field(None, description="Requests a day.")
-    tpm: Count | None = Field(None, description="Tokens a minute.")
-    tpd: Count | None = Field(None, description="Tokens a day.")
-    concurrency: Count | None = Field(None, description="Calls at once.")
 
 
 class CallLimitsOut(Answer):

@@ -91,7 +91,7 @@ async def health(road: HasRoad) -> HealthOut:
 
 
 @routes.post("/api/v1/routes/what-if")
-@declared(auth="either", scope="admin", body_cap_bytes=BODY_CAP_BYTES)
+@declared(auth="either", scope="admin", audits_itself=True, body_cap_bytes=BODY_CAP_BYTES)
 async def what_if(
     parts: HasParts,
     road: HasRoad,

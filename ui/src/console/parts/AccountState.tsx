@@ -11,17 +11,23 @@ export type Row = Account & { now: State | undefined };
 
 const TONES: Record<State["state"], Tone> = { ready: "good", resting: "warn", refused: "bad", off: "plain", no_key: "bad" };
 
-/** `ready`, `resting 41 s`, `refused: key invalid`, `off`: counts down between looks. */
+/** `ready`, `resting 41 s: 429`, `refused: key invalid`, `off`: counts down between looks. */
 export function StateTag({ row, at }: { row: Row; at: number }): ReactNode {
   const passed = useSeconds(at, row.now?.state === "resting");
   if (!row.now) return <span className="text-ink-3">not known yet</span>;
   const left = row.now.for_s === null ? null : row.now.for_s - passed;
-  const words: Record<State["state"], string> = { ready: "ready", resting: left !== null && left > 0 ? `resting ${wait(left)}` : "resting", refused: "refused: key invalid", off: "off", no_key: "no key" };
+  const words: Record<State["state"], string> = { ready: "ready", resting: `resting${left !== null && left > 0 ? ` ${wait(left)}` : ""}${causeOf(row.now.why)}`, refused: "refused: key invalid", off: "off", no_key: "no key" };
   return (
     <span title={row.now.why || undefined}>
       <Tag tone={TONES[row.now.state]}>{words[row.now.state]}</Tag>
     </span>
   );
+}
+
+/** Why it rests, in a word; the whole sentence is its title. */
+function causeOf(why: string): string {
+  if (why.startsWith("the provider asked to wait")) return ": 429";
+  return why.startsWith("too many failures") ? ": failures" : "";
 }
 
 function useSeconds(since: number, on: boolean): number {

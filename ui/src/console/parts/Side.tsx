@@ -21,7 +21,7 @@ export function Side({ title, close, children, actions }: { title: string; close
         close();
       }}
       onClick={(event) => event.target === element.current && close()}
-      className="m-0 ml-auto h-dvh max-h-none w-full max-w-[640px] animate-[appear_180ms] overflow-y-auto border-0 border-l border-line bg-page p-0 text-ink shadow-float"
+      className="m-0 ml-auto h-dvh max-h-none w-full max-w-[640px] animate-[appear_180ms] overflow-y-auto border-0 border-l border-line max-wide:border-l-0 bg-page p-0 text-ink shadow-float"
     >
       <div className="flex min-h-full flex-col gap-5 p-6 max-wide:p-4">
         <header className="flex items-start justify-between gap-3">

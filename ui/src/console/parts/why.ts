@@ -3,7 +3,8 @@
 import type { Schemas } from "@/api/client";
 import { money } from "@/parts/money";
 import { duration } from "@/parts/times";
-import { count, plural, wait } from "./figures";
+import { budgetWords } from "@/parts/refusals";
+import { count, wait } from "./figures";
 
 type Why = Schemas["CallWhy"];
 type Step = Schemas["StepOut"];
@@ -17,7 +18,18 @@ export interface Line {
   /** Milliseconds since the call's start. */
   bar?: { from: number; to: number };
   more: string[];
+  /** Where what refused the call can be raised; for admins. */
+  way?: Way;
 }
+
+export interface Way {
+  name: string;
+  to: string;
+  open: string;
+}
+
+/** Who looks: an admin; one of the people; anybody, where nobody signs in. */
+export type Reader = "admin" | "user" | "anybody";
 
 interface Attempt {
   number: number;
@@ -91,25 +103,27 @@ function refusalWords(code: string | null): string {
   return (code && REFUSALS[code]) || code || "not allowed";
 }
 
-export function linesOf(call: Why, label: NameOf): Line[] {
-  return call.steps.map((step) => lineOf(step, call, label));
+export function linesOf(call: Why, label: NameOf, reader: Reader = "user"): Line[] {
+  return call.steps.map((step) => lineOf(step, call, label, reader));
 }
 
-function lineOf(step: Step, call: Why, label: NameOf): Line {
+function lineOf(step: Step, call: Why, label: NameOf, reader: Reader): Line {
   const plain: Line = { title: titleOf(step.step), says: restOf(step.says), atMs: step.at_ms, tone: "plain", more: [] };
   switch (step.step) {
     case "authenticated":
       return { ...plain, title: "Authenticated", says: call.key_id ? `key "${call.key_label}"` : call.user_id ? "signed in" : "anonymous" };
     case "limits":
       return { ...plain, title: "Limits", says: limitsWords(step.details.left) };
+    case "cache":
+      return { ...plain, says: CACHE[call.cache] ?? plain.says };
     case "hold":
-      return { ...plain, title: "Held", says: holdWords(step) };
+      return { ...plain, title: "Held", ...holdWords(step, call) };
     case "wait":
       return { ...plain, title: "Waited", says: typeof step.details.s === "number" ? `${wait(step.details.s)} as ${String(step.details.provider ?? "the provider")} asked` : plain.says };
     case "attempt":
       return attemptLine(step.details as unknown as Attempt, call, label);
     case "refused":
-      return { ...plain, title: "Refused", says: `${refusalWords(call.error_code)}. Nothing was sent, nothing was charged.`, tone: "bad", more: helpOf(call.error_code) };
+      return { ...plain, title: "Refused", tone: "bad", ...refusalOf(step, call, reader) };
     case "settled":
       return { ...plain, title: "Settled", says: settledWords(call) };
     default:
@@ -151,17 +165,35 @@ const LIMIT_NAMES: Record<string, [string, string]> = {
 function limitsWords(left: unknown): string {
   if (typeof left !== "object" || left === null) return "none of its own";
   const words = Object.entries(left as Record<string, [number, number]>).map(([name, [remaining, most]]) => {
-    const [kind, per] = LIMIT_NAMES[name.split(":").pop() ?? ""] ?? [name, ""];
-    return `${kind}: ${count(remaining)} of ${count(most)}${per} left`;
+    const [kind, per] = LIMIT_NAMES[name.split(/[: ]/).pop() ?? ""] ?? [name, ""];
+    return `${name.startsWith("user ") ? "its user's " : ""}${kind}: ${count(remaining)} of ${count(most)}${per} left`;
   });
   return words.join(" · ") || "none of its own";
 }
 
-function holdWords(step: Step): string {
+const CACHE: Record<string, string> = {
+  miss: "not in the cache: sent upstream",
+  hit: "answered from it: nothing was sent",
+  joined: "an identical call was running: its answer was shared",
+};
+
+/** `$0.0134 of the budget of key "mobile app" (free after it: $3.19 of $10.00 a month)`, and below it how the worst case was found. */
+function holdWords(step: Step, call: Why): Pick<Line, "says" | "more"> {
   const nanos = step.details.nanos ?? step.details.held_nanos;
-  if (typeof nanos !== "number") return restOf(step.says);
-  const budgets = typeof step.details.budgets === "number" && step.details.budgets > 0 ? ` of ${plural(step.details.budgets, "budget")}` : "";
-  return `${money(nanos, "exact")}${budgets}${typeof step.details.how === "string" ? ` (${step.details.how})` : ""}`;
+  if (typeof nanos !== "number") return { says: restOf(step.says), more: [] };
+  const budgets = Array.isArray(step.details.budgets) ? (step.details.budgets as [string, string, number, number | null][]) : [];
+  const of = budgets.map(([subject, period, cap, free]) => `the budget of ${subjectWords(subject, call)}${free === null ? "" : ` (free after it: ${money(free, 2)} of ${money(cap, 2)}${periodWords(period)})`}`);
+  return { says: `${money(nanos, "exact")}${of.length ? ` of ${of.join(" and ")}` : ""}`, more: typeof step.details.how === "string" ? [step.details.how] : [] };
+}
+
+function subjectWords(subject: string, call: Why): string {
+  if (subject === "all") return "everything together";
+  return subject.startsWith("key") ? `key "${call.key_label}"` : "its user";
+}
+
+/** `2026-11-20`, `2026-11` or `ever`, as the ledger names a period. */
+function periodWords(period: string): string {
+  return period.length === 10 ? " a day" : period.length === 7 ? " a month" : "";
 }
 
 function settledWords(call: Why): string {
@@ -171,7 +203,27 @@ function settledWords(call: Why): string {
   return `${tokens} · ${cost} · ${atHold ? "held at worst case: outcome unknown" : (SOURCES[call.source] ?? call.source)}${call.reason ? ` · ${call.reason}` : ""}`;
 }
 
-/** What one can do about a refusal, and who can. */
+const AGAIN = /\s*Try again in ([^.]*(?:\.\d+)?[^.]*)\.$/;
+
+/** Which limit of whom refused the call, what was left, when it frees, and who can raise it. */
+function refusalOf(step: Step, call: Why, reader: Reader): Pick<Line, "says" | "more" | "way"> {
+  const told = typeof step.details.told === "string" ? step.details.told : null;
+  if (told === null) return { says: `${refusalWords(call.error_code)}. Nothing was sent, nothing was charged.`, more: helpOf(call.error_code) };
+  const freed = AGAIN.exec(told)?.[1];
+  const says = call.error_code === "budget_exceeded" ? budgetWords(told, "call", (subject) => `The budget of ${subjectWords(subject, call)}`) : told.replace(AGAIN, "");
+  const way = reader === "admin" ? wayTo(told, call) : undefined;
+  const raise = reader === "admin" ? [] : [reader === "user" ? "An admin can raise it." : "Whoever runs Doorward can raise it."];
+  return { says: `${says} Nothing was sent, nothing was charged.`, more: [...(freed ? [`It was free again ${freed} later.`] : []), ...raise], ...(way && { way }) };
+}
+
+function wayTo(told: string, call: Why): Way | undefined {
+  const budget = /^The budget of (everything together|(user|key) (\S+)) is used up/.exec(told);
+  if (budget) return { name: "Change the budget", to: "/admin/budgets", open: budget[2] ? `${budget[2]}:${budget[3]}` : "all" };
+  if (/this user/i.test(told) && call.user_id) return { name: "Change the user's limits", to: "/admin/users", open: call.user_id };
+  return call.key_id ? { name: "Change the key's limits", to: "/admin/keys", open: call.key_id } : undefined;
+}
+
+/** What one can do about a refusal of which only the code is known. */
 function helpOf(code: string | null): string[] {
   switch (code) {
     case "rate_limit_exceeded":
