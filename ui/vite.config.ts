@@ -42,7 +42,11 @@ export default defineConfig({
       output: {
         // what every page needs in one file: small ones compress badly
         codeSplitting: {
-          groups: [{ name: "base", test: /node_modules\/(react|react-dom|scheduler|@tanstack\/(react-router|router-core|history|react-store|store|react-query|query-core)|openapi-fetch)\/|\/src\/(api|parts|shell)\/(?!Palette|ShortcutList|SignInForm|FirstWayIn|passkey|Alone|FormDialog)|preload-helper/ }],
+          groups: [
+            // what most pages of the console share in another: ten small files are ten requests
+            { name: "console", priority: 1, test: /\/src\/(console\/parts\/(?!Chart|Plot|stack|live|range|url|console\.css)|console\/Why\.tsx|console\/FirstCall|parts\/(Table|Empty|FormDialog))/ },
+            { name: "base", priority: 2, test: /node_modules\/(react|react-dom|scheduler|@tanstack\/(react-router|router-core|history|react-store|store|react-query|query-core)|openapi-fetch)\/|lucide-react\/.*\/(chevron|circle-|x\.|plus)|\/src\/console\/(asks|parts\/(range|url))|\/src\/(api|parts|shell)\/(?!Palette|ShortcutList|SignInForm|FirstWayIn|passkey|Alone|FormDialog|Table|Empty)|preload-helper/ },
+          ],
         },
       },
     },

@@ -149,6 +149,8 @@ async def test_what_if_says_where_and_why_and_calls_nobody(desk: Plane, up: Scri
     await desk.ask("PUT", "/routes/big-1", {"fallbacks": ["small"], "first_event_timeout_s": 9})
     found = await desk.ask("POST", "/routes/what-if", {"model": "big-1", "messages": []})
     assert up.calls == 0
+    assert "PUT /api/v1/routes/{match:path}" in (written := {row["action"] for row in (await desk.ask("GET", "/audit"))["data"]})
+    assert not any("what-if" in action for action in written), "it changes nothing"
     assert (found["first_event_s"], found["has_fallback"], found["rescue"]) == (9, True, False)
     assert [(plan["provider"], plan["label"]) for plan in found["plans"]] == [("one", "first"), ("one", "second"), ("two", "main")]
     assert [plan["share"] for plan in found["plans"]] == [0.25, 0.75, 0.0]

@@ -205,6 +205,11 @@ async def test_rescue_holds_and_settles_each_attempt_on_its_own(url: str) -> Non
         me, asked = key("0.05"), exchange(2)
         page = entry(me, asked)
         async with budgets.hold(me, ROUTE, asked, page) as held:
+            name, noted = page.facts[0]
+            assert (name, [(subject, cap, free) for subject, _, cap, free in noted["budgets"]]) == (
+                "hold",
+                [("key:k1", nanos_of_usd("0.05"), nanos_of_usd("0.03"))],
+            )
             await held.more()
             assert page.held == nanos_of_usd("0.04")
             with pytest.raises(BudgetExceeded):

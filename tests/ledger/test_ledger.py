@@ -224,6 +224,7 @@ async def test_refusals_are_counted_and_a_few_are_kept_whole(ledger: Ledger, she
     assert {refusal.code for refusal in shelf.refusals} == {"budget_exceeded"}
     assert book.SAMPLED <= len(rows) <= 2 * book.SAMPLED, "samples of one minute, or of two"
     assert {(row.outcome, row.cost_nanos, row.error_code) for row in rows} == {("refused", 0, "budget_exceeded")}
+    assert {row.facts for row in rows} == {'[["refused",{"says":"used up"}]]'}
 
 
 async def test_what_we_answer_ourselves_is_no_upstream_call(ledger: Ledger, shelf: MemoryShelf) -> None:

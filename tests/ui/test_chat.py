@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
-from tests.answers import Answer, chat_stream, error_answer
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Route, expect
+from tests.answers import chat_stream, error_answer
 from tests.house import CANARY
-from tests.scripted import ScriptedUpstream
-from tests.ui.openai import openai, words_of
-from tests.ui.stage import PHONE, Stage, stage
+from tests.ui.chat import ask, chatting, edit_last, listed, repeats, slowly, stopped
+from tests.ui.stage import PHONE
 
 pytestmark = pytest.mark.chromium
 
 
-async def with_key(s: Stage) -> None:
-    """A signed-in user with a key of their own, in a new chat."""
-    await s.sign_in(role="user")
-    await s.store_key()
-    await s.page.goto(s.url)
-    await expect(s.page.get_by_role("heading", name="What would you like to know?")).to_be_visible()
-
-
-async def ask(s: Stage, text: str) -> None:
-    await s.page.get_by_label("Message").fill(text)
-    await s.page.keyboard.press("Enter")
-
-
 async def test_an_answer_is_drawn_priced_kept_and_found_again(tmp_path: Path) -> None:
-    async with ScriptedUpstream(openai()) as up, stage(tmp_path, openai_base_url=up.base_url) as s:
+    async with chatting(tmp_path) as (s, _):
         page = s.page
-        await with_key(s)
         await ask(s, "How do I rotate the master key?")
         await expect(page).to_have_url(re.compile(r"/c/conv_"))
         answer = page.get_by_role("article").last
@@ -52,7 +40,7 @@ async def test_an_answer_is_drawn_priced_kept_and_found_again(tmp_path: Path) ->
         await expect(answer.get_by_role("heading", name="Rotating the master key")).to_be_visible()
         await expect(page.get_by_test_id("cost")).to_contain_text("tokens")
         await page.get_by_label("Search conversations").fill("resumable")
-        await expect(page.get_by_role("navigation", name="Conversations").get_by_role("link")).to_have_count(1)
+        await expect(listed(s)).to_have_count(1)
         await page.get_by_label("Search conversations").fill("zebra")
         await expect(page.get_by_text("Nothing found.")).to_be_visible()
         await page.get_by_label("Search conversations").fill("")
@@ -74,52 +62,80 @@ async def test_an_answer_is_drawn_priced_kept_and_found_again(tmp_path: Path) ->
         await expect(page).to_have_url(s.url + "/")
 
 
-async def test_stop_keeps_the_text_and_ends_the_call_upstream(tmp_path: Path) -> None:
-    def slowly(_: str) -> Answer:
-        return chat_stream([f"word{n} " for n in range(400)], pause_s=0.05)
+async def test_a_new_conversation_is_listed_however_late_the_list_comes(tmp_path: Path) -> None:
+    """An answer to an older question must not stand for the list after the first answer."""
+    began = asyncio.Event()
 
-    async with ScriptedUpstream(openai(slowly)) as up, stage(tmp_path, openai_base_url=up.base_url) as s:
+    async def late(route: Route) -> None:
+        before = await route.fetch()
+        await began.wait()
+        await asyncio.sleep(0.3)
+        with contextlib.suppress(PlaywrightError):  # nobody waits for it any more: that is the point
+            await route.fulfill(response=before)
+
+    async with chatting(tmp_path, repeats) as (s, _):
+        await s.page.route("**/apps/conversations?limit=50", late, times=1)
+        await s.page.reload()
+        await ask(s, "first")
+        await expect(s.page.get_by_text("You said first.")).to_be_visible()
+        began.set()
+        await expect(listed(s)).to_have_text(["first"])
+        await s.page.wait_for_timeout(600)
+        await expect(listed(s)).to_have_text(["first"])
+
+
+async def test_a_key_is_held_where_a_question_is_edited_too(tmp_path: Path) -> None:
+    async with chatting(tmp_path, repeats) as (s, up):
         page = s.page
-        await with_key(s)
+        await ask(s, "one")
+        await expect(page.get_by_text("You said one.")).to_be_visible()
+        await edit_last(s, f"my key is {CANARY}")
+        await expect(page.get_by_text("That looks like an API key. Save it in Settings; a chat is kept as text.")).to_be_visible()
+        assert up.billed == 1
+        await page.get_by_label("Edit your message").fill("two")
+        await expect(page.get_by_text("That looks like an API key.")).to_have_count(0)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("You said two.")).to_be_visible()
+
+
+async def test_stop_keeps_the_text_and_ends_the_call_upstream(tmp_path: Path) -> None:
+    async with chatting(tmp_path, slowly) as (s, up):
+        page = s.page
         await ask(s, "Count")
         await expect(page.get_by_text("word3")).to_be_visible()
         await s.pictures("chat-streaming")
         await page.get_by_role("button", name="Stop").click()
         await up.wait_for_leavers(1)
-        await expect(page.get_by_text(re.compile(r"^Stopped\."))).to_be_visible()
+        await expect(stopped(s)).to_be_visible()
         await expect(page.get_by_text("word3")).to_be_visible()
         await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
         await page.reload()
         await expect(page.get_by_text("word3")).to_be_visible()
-        await expect(page.get_by_text(re.compile(r"^Stopped\."))).to_be_visible()
+        await expect(stopped(s)).to_be_visible()
         await s.check("chat-stopped")
 
 
 async def test_edit_and_retry_make_siblings(tmp_path: Path) -> None:
-    async with ScriptedUpstream(openai(lambda q: chat_stream(words_of(f"You said {q}.")))) as up:
-        async with stage(tmp_path, openai_base_url=up.base_url) as s:
-            page = s.page
-            await with_key(s)
-            await ask(s, "one")
-            await expect(page.get_by_text("You said one.")).to_be_visible()
-            await expect(page.get_by_test_id("cost")).to_be_visible()
-            await page.get_by_label("Message").press("ArrowUp")
-            await page.get_by_label("Edit your message").fill("two")
-            await page.keyboard.press("Enter")
-            await expect(page.get_by_text("You said two.")).to_be_visible()
-            await expect(page.get_by_text("2/2")).to_be_visible()
-            await page.get_by_role("button", name="Retry").click()
-            await expect(page.get_by_text("3/3")).to_be_visible()
-            await page.get_by_role("button", name="Version before").click()
-            await expect(page.get_by_text("2/3")).to_be_visible()
-            await page.get_by_role("button", name="Version before").click()
-            await expect(page.get_by_text("You said one.")).to_be_visible()
-            await expect(page.get_by_text("1/3")).to_be_visible()
-            await ask(s, "and then")
-            await expect(page.get_by_text("You said and then.")).to_be_visible()
-            sent = up.requests[-1].json["messages"]
-            assert [message["content"] for message in sent if message["role"] != "system"] == ["one", "You said one.", "and then"]
-            await s.axe("chat-siblings")
+    async with chatting(tmp_path, repeats) as (s, up):
+        page = s.page
+        await ask(s, "one")
+        await expect(page.get_by_text("You said one.")).to_be_visible()
+        await expect(page.get_by_test_id("cost")).to_be_visible()
+        await edit_last(s, "two")
+        await expect(page.get_by_text("You said two.")).to_be_visible()
+        await expect(page.get_by_text("2/2")).to_be_visible()
+        await page.get_by_role("button", name="Retry").click()
+        await expect(page.get_by_text("3/3")).to_be_visible()
+        await page.get_by_role("button", name="Version before").click()
+        await expect(page.get_by_text("2/3")).to_be_visible()
+        await page.get_by_role("button", name="Version before").click()
+        await expect(page.get_by_text("You said one.")).to_be_visible()
+        await expect(page.get_by_text("1/3")).to_be_visible()
+        await ask(s, "and then")
+        await expect(page.get_by_text("You said and then.")).to_be_visible()
+        sent = up.requests[-1].json["messages"]
+        assert [message["content"] for message in sent if message["role"] != "system"] == ["one", "You said one.", "and then"]
+        await s.axe("chat-siblings")
 
 
 LARGER = ("This conversation is longer than the model can read.", "Use a larger model")
@@ -136,32 +152,29 @@ REFUSALS = [
 
 async def test_what_goes_wrong_is_said_in_place_with_one_way_on(tmp_path: Path) -> None:
     answers = iter([answer for answer, _, _ in REFUSALS])
-    async with ScriptedUpstream(openai(lambda _: next(answers))) as up:
-        async with stage(tmp_path, openai_base_url=up.base_url, retry_wait_s=0) as s:
-            page = s.page
-            await with_key(s)
-            for number, (_, text, button) in enumerate(REFUSALS):
-                await page.goto(s.url)
-                if text.startswith("The OpenAI account"):
-                    await page.get_by_role("button", name="Model: gpt-4o-mini").click()
-                    await page.get_by_label("Search models").fill("openai gpt-4o")
-                    await s.axe("models")
-                    await page.get_by_role("option", name="gpt-4o", exact=True).click()
-                await ask(s, f"question {number}")
-                bubble = page.get_by_role("alert")
-                await expect(bubble).to_contain_text(text)
-                await expect(bubble.get_by_role("button", name=button)).to_be_visible()
-                await expect(page.get_by_text(f"question {number}").first).to_be_visible()
-                if button == "Replace key":
-                    await s.store_key()
-                if text == "OpenAI asks to":
-                    await s.check("chat-error")
+    async with chatting(tmp_path, lambda _: next(answers), retry_wait_s=0) as (s, _):
+        page = s.page
+        for number, (_, text, button) in enumerate(REFUSALS):
+            await page.goto(s.url)
+            if text.startswith("The OpenAI account"):
+                await page.get_by_role("button", name="Model: gpt-4o-mini").click()
+                await page.get_by_label("Search models").fill("openai gpt-4o")
+                await s.axe("models")
+                await page.get_by_role("option", name="gpt-4o", exact=True).click()
+            await ask(s, f"question {number}")
+            bubble = page.get_by_role("alert")
+            await expect(bubble).to_contain_text(text)
+            await expect(bubble.get_by_role("button", name=button)).to_be_visible()
+            await expect(page.get_by_text(f"question {number}").first).to_be_visible()
+            if button == "Replace key":
+                await s.store_key()
+            if text == "OpenAI asks to":
+                await s.check("chat-error")
 
 
 async def test_a_draft_outlives_a_reload_and_a_session_and_keys_are_held(tmp_path: Path) -> None:
-    async with ScriptedUpstream(openai()) as up, stage(tmp_path, openai_base_url=up.base_url, key_cache_s=0.05) as s:
+    async with chatting(tmp_path, key_cache_s=0.05) as (s, up):
         page = s.page
-        await with_key(s)
         field = page.get_by_label("Message")
         await field.fill("a long thought")
         await page.wait_for_timeout(600)
@@ -192,37 +205,35 @@ async def test_a_draft_outlives_a_reload_and_a_session_and_keys_are_held(tmp_pat
 
 
 async def test_on_a_phone_images_long_pastes_and_an_absent_server(tmp_path: Path) -> None:
-    async with ScriptedUpstream(openai(lambda _: chat_stream(["Seen."]))) as up:
-        async with stage(tmp_path, openai_base_url=up.base_url, width=PHONE) as s:
-            page = s.page
-            await with_key(s)
-            png = bytes.fromhex(
-                "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360f8cf50"
-                "0f0003860180b58a2db40000000049454e44ae426082"
-            )
-            await page.get_by_label("Attach images").set_input_files([{"name": "dot.png", "mimeType": "image/png", "buffer": png}])
-            await expect(page.get_by_text("dot.png")).to_be_visible()
-            paste = "(text) => { const d = new DataTransfer(); d.setData('text/plain', text); document.querySelector('textarea')"
-            paste += ".dispatchEvent(new ClipboardEvent('paste', {clipboardData: d, bubbles: true, cancelable: true})); }"
-            await page.evaluate(paste, "line\n" * 6000)
-            await expect(page.get_by_text("Pasted text, 6,001 lines")).to_be_visible()
-            await s.axe("chat-attached")
-            await ask(s, "What is this?")
-            await expect(page.get_by_text("Seen.")).to_be_visible()
-            content = up.requests[-1].json["messages"][-1]["content"]
-            assert content[0]["text"].startswith("What is this?\n\nline")
-            assert content[1]["image_url"]["url"].startswith("data:image/png;base64,")
-            await page.get_by_role("button", name="Menu").click()
-            await expect(page.get_by_role("dialog", name="Menu")).to_be_visible()
-            await page.wait_for_timeout(200)
-            await s.axe("menu")
-            await page.keyboard.press("Escape")
-            await s.context.set_offline(True)
-            await ask(s, "Are you there?")
-            await expect(page.get_by_text("Can't reach Doorward. Trying again in")).to_be_visible()
-            await s.axe("offline")
-            await s.context.set_offline(False)
-            await page.get_by_role("button", name="Retry now").click()
-            await expect(page.get_by_text("Can't reach Doorward. Trying again in")).to_have_count(0)
-            await page.get_by_role("article").last.get_by_role("button", name="Retry").first.click()
-            await expect(page.get_by_text("Seen.")).to_have_count(2)
+    async with chatting(tmp_path, lambda _: chat_stream(["Seen."]), width=PHONE) as (s, up):
+        page = s.page
+        png = bytes.fromhex(
+            "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360f8cf50"
+            "0f0003860180b58a2db40000000049454e44ae426082"
+        )
+        await page.get_by_label("Attach images").set_input_files([{"name": "dot.png", "mimeType": "image/png", "buffer": png}])
+        await expect(page.get_by_text("dot.png")).to_be_visible()
+        paste = "(text) => { const d = new DataTransfer(); d.setData('text/plain', text); document.querySelector('textarea')"
+        paste += ".dispatchEvent(new ClipboardEvent('paste', {clipboardData: d, bubbles: true, cancelable: true})); }"
+        await page.evaluate(paste, "line\n" * 6000)
+        await expect(page.get_by_text("Pasted text, 6,001 lines")).to_be_visible()
+        await s.axe("chat-attached")
+        await ask(s, "What is this?")
+        await expect(page.get_by_text("Seen.")).to_be_visible()
+        content = up.requests[-1].json["messages"][-1]["content"]
+        assert content[0]["text"].startswith("What is this?\n\nline")
+        assert content[1]["image_url"]["url"].startswith("data:image/png;base64,")
+        await page.get_by_role("button", name="Menu").click()
+        await expect(page.get_by_role("dialog", name="Menu")).to_be_visible()
+        await page.wait_for_timeout(200)
+        await s.axe("menu")
+        await page.keyboard.press("Escape")
+        await s.context.set_offline(True)
+        await ask(s, "Are you there?")
+        await expect(page.get_by_text("Can't reach Doorward. Trying again in")).to_be_visible()
+        await s.axe("offline")
+        await s.context.set_offline(False)
+        await page.get_by_role("button", name="Retry now").click()
+        await expect(page.get_by_text("Can't reach Doorward. Trying again in")).to_have_count(0)
+        await page.get_by_role("article").last.get_by_role("button", name="Retry").first.click()
+        await expect(page.get_by_text("Seen.")).to_have_count(2)

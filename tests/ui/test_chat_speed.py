@@ -11,10 +11,10 @@ import pytest
 from playwright.async_api import expect
 from tests.answers import Answer, chat_stream
 from tests.scripted import ScriptedUpstream
+from tests.ui.chat import ask, with_key
 from tests.ui.openai import openai
 from tests.ui.seeded import seeded
 from tests.ui.stage import Stage, stage
-from tests.ui.test_chat import ask, with_key
 
 pytestmark = pytest.mark.chromium
 

@@ -12,9 +12,9 @@ from tests.apps import agent_tools
 from tests.apps.test_tool_chat import asking
 from tests.house import CANARY
 from tests.scripted import Request, ScriptedUpstream
+from tests.ui.chat import ask, with_key
 from tests.ui.openai import MODELS
 from tests.ui.stage import PHONE, stage
-from tests.ui.test_chat import ask, with_key
 
 pytestmark = pytest.mark.chromium
 

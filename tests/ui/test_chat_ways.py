@@ -6,30 +6,19 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, Page, expect
-from tests.answers import Answer, chat_stream, error_answer
+from playwright.async_api import expect
+from tests.answers import chat_stream, error_answer
 from tests.house import CANARY
-from tests.scripted import ScriptedUpstream
-from tests.ui.openai import openai, words_of
+from tests.ui.chat import ask, chatting, edit_last, listed, repeats, slowly, stopped
 from tests.ui.seeded import seeded
-from tests.ui.stage import PHONE, stage
-from tests.ui.test_chat import ask, with_key
+from tests.ui.stage import PHONE
 
 pytestmark = pytest.mark.chromium
 
 
-def repeats(question: str) -> Answer:
-    return chat_stream(words_of(f"You said {question}."))
-
-
-def found_links(page: Page) -> Locator:
-    return page.get_by_role("navigation", name="Conversations").get_by_role("link")
-
-
 async def test_a_search_leads_to_its_hit(tmp_path: Path) -> None:
-    async with ScriptedUpstream(openai(repeats)) as up, stage(tmp_path, openai_base_url=up.base_url) as s:
+    async with chatting(tmp_path, repeats) as (s, up):
         page = s.page
-        await with_key(s)
         texts = [f"Message number {at}. " + "Words that fill a line or two. " * (at % 7) for at in range(400)]
         texts[101] = "Here stands the platypus."
         texts[399] = "And at the end an echidna."
@@ -37,7 +26,7 @@ async def test_a_search_leads_to_its_hit(tmp_path: Path) -> None:
         await page.reload()
         for word, text in (("platypus", texts[101]), ("echidna", texts[399])):
             await page.get_by_label("Search conversations").fill(word)
-            await found_links(page).filter(has_text=text).click()
+            await listed(s).filter(has_text=text).click()
             hit = page.locator("[data-hit]")
             await expect(hit).to_have_text(re.compile(re.escape(text)))
             await page.wait_for_timeout(400)
@@ -55,28 +44,21 @@ async def test_a_search_leads_to_its_hit(tmp_path: Path) -> None:
 
 
 async def test_a_hit_on_another_branch_is_shown_too(tmp_path: Path) -> None:
-    async with ScriptedUpstream(openai(repeats)) as up, stage(tmp_path, openai_base_url=up.base_url) as s:
+    async with chatting(tmp_path, repeats) as (s, up):
         page = s.page
-        await with_key(s)
         await ask(s, "platypus")
         await expect(page.get_by_text("You said platypus.")).to_be_visible()
-        await page.get_by_label("Message").press("ArrowUp")
-        await page.get_by_label("Edit your message").fill("echidna")
-        await page.keyboard.press("Enter")
+        await edit_last(s, "echidna")
         await expect(page.get_by_text("You said echidna.")).to_be_visible()
         await page.get_by_label("Search conversations").fill("platypus")
-        await found_links(page).filter(has_text="You said platypus.").click()
+        await listed(s).filter(has_text="You said platypus.").click()
         await expect(page.locator("[data-hit]")).to_have_text(re.compile("platypus"))
         await expect(page.get_by_text("1/2")).to_be_visible()
 
 
 async def test_branches_are_right_at_once_after_a_stop_an_edit_and_a_retry(tmp_path: Path) -> None:
-    def slowly(question: str) -> Answer:
-        return chat_stream([f"word{n} " for n in range(400)], pause_s=0.05) if question == "long" else repeats(question)
-
-    async with ScriptedUpstream(openai(slowly)) as up, stage(tmp_path, openai_base_url=up.base_url) as s:
+    async with chatting(tmp_path, lambda question: slowly(question) if question == "long" else repeats(question)) as (s, up):
         page = s.page
-        await with_key(s)
         await ask(s, "long")
         await expect(page.get_by_text("word3")).to_be_visible()
         await page.keyboard.press("Escape")
@@ -99,7 +81,7 @@ async def test_branches_are_right_at_once_after_a_stop_an_edit_and_a_retry(tmp_p
         await page.get_by_role("button", name="Version before").click()
         # the whole branch is back, with what followed the stopped answer
         await expect(page.get_by_text("You said next.")).to_be_visible()
-        await expect(page.get_by_text(re.compile(r"^Stopped\."))).to_be_visible()
+        await expect(stopped(s)).to_be_visible()
         await page.reload()
         await expect(page.get_by_text("1/3")).to_be_visible()
         await page.get_by_role("button", name="Version after").click()
@@ -108,9 +90,8 @@ async def test_branches_are_right_at_once_after_a_stop_an_edit_and_a_retry(tmp_p
 
 async def test_an_answer_cut_off_in_a_new_chat_can_be_asked_for_again(tmp_path: Path) -> None:
     answers = iter([chat_stream(["Half a line. "] * 40).cut(3000), chat_stream(["Whole."])])
-    async with ScriptedUpstream(openai(lambda _: next(answers))) as up, stage(tmp_path, openai_base_url=up.base_url) as s:
+    async with chatting(tmp_path, lambda _: next(answers)) as (s, _):
         page = s.page
-        await with_key(s)
         await ask(s, "first")
         await expect(page.get_by_role("alert")).to_contain_text("Cut off by the provider")
         await expect(page).to_have_url(s.url + "/")
@@ -122,36 +103,31 @@ async def test_an_answer_cut_off_in_a_new_chat_can_be_asked_for_again(tmp_path: 
 
 async def test_a_wait_counts_down_and_sends_nothing_by_itself(tmp_path: Path) -> None:
     answers = iter([error_answer(429, "rate_limit_exceeded", "Slow down.", {"retry-after": "3"})])
-    async with ScriptedUpstream(openai(lambda _: next(answers, chat_stream(["Now."])))) as up:
-        async with stage(tmp_path, openai_base_url=up.base_url, retry_wait_s=0) as s:
-            page = s.page
-            await with_key(s)
-            await ask(s, "soon?")
-            bubble = page.get_by_role("alert")
-            await expect(bubble).to_contain_text("OpenAI asks to wait 3 s.")
-            await expect(bubble.get_by_role("button", name=re.compile(r"^Retry in [123] s$"))).to_be_disabled()
-            asked = up.calls
-            await expect(bubble.get_by_role("button", name="Retry", exact=True)).to_be_enabled()
-            assert up.calls == asked
-            await bubble.get_by_role("button", name="Retry", exact=True).click()
-            await expect(page.get_by_text("Now.")).to_be_visible()
+    async with chatting(tmp_path, lambda _: next(answers, chat_stream(["Now."])), retry_wait_s=0) as (s, up):
+        page = s.page
+        await ask(s, "soon?")
+        bubble = page.get_by_role("alert")
+        await expect(bubble).to_contain_text("OpenAI asks to wait 3 s.")
+        await expect(bubble.get_by_role("button", name=re.compile(r"^Retry in [123] s$"))).to_be_disabled()
+        asked = up.calls
+        await expect(bubble.get_by_role("button", name="Retry", exact=True)).to_be_enabled()
+        assert up.calls == asked
+        await bubble.get_by_role("button", name="Retry", exact=True).click()
+        await expect(page.get_by_text("Now.")).to_be_visible()
 
 
 async def test_too_long_a_conversation_leads_to_a_larger_model(tmp_path: Path) -> None:
-    async with ScriptedUpstream(openai(lambda _: error_answer(400, "context_length_exceeded", "Too long."))) as up:
-        async with stage(tmp_path, openai_base_url=up.base_url) as s:
-            await with_key(s)
-            await ask(s, "everything")
-            await s.page.get_by_role("button", name="Use a larger model").click()
-            dialog = s.page.get_by_role("dialog", name="Model, by how much it reads")
-            await expect(dialog.get_by_role("option").first).to_contain_text("128k tokens")
-            await s.check("chat-larger")
+    async with chatting(tmp_path, lambda _: error_answer(400, "context_length_exceeded", "Too long.")) as (s, _):
+        await ask(s, "everything")
+        await s.page.get_by_role("button", name="Use a larger model").click()
+        dialog = s.page.get_by_role("dialog", name="Model, by how much it reads")
+        await expect(dialog.get_by_role("option").first).to_contain_text("128k tokens")
+        await s.check("chat-larger")
 
 
 async def test_a_prompt_asks_for_its_values(tmp_path: Path) -> None:
-    async with ScriptedUpstream(openai(repeats)) as up, stage(tmp_path, openai_base_url=up.base_url) as s:
+    async with chatting(tmp_path, repeats) as (s, up):
         page = s.page
-        await with_key(s)
         await s.door.app.apps.apps.prompts.add("pirate", "Talk like a pirate called {{name}} from {{port}}.")
         await page.reload()
         await page.get_by_label("System prompt").select_option("pirate")
@@ -171,9 +147,8 @@ async def test_a_prompt_asks_for_its_values(tmp_path: Path) -> None:
 
 
 async def test_on_a_phone_what_can_be_done_stands_behind_one_button(tmp_path: Path) -> None:
-    async with ScriptedUpstream(openai(repeats)) as up, stage(tmp_path, openai_base_url=up.base_url, width=PHONE) as s:
+    async with chatting(tmp_path, repeats, width=PHONE) as (s, _):
         page = s.page
-        await with_key(s)
         await ask(s, "one")
         await expect(page.get_by_text("You said one.")).to_be_visible()
         await expect(page.get_by_role("button", name="Retry")).to_have_count(0)

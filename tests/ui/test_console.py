@@ -86,7 +86,7 @@ async def test_why_is_an_ordered_list_of_sentences(shown: tuple[Stage, Book]) ->
     await expect(page.get_by_text("Attempt 2")).to_be_visible()
     await page.goto(f"{s.url}/calls/{book.refused}")
     await expect(page.get_by_text("Refused by Doorward: the key's limit of requests was reached.").first).to_be_visible()
-    last = steps.last
+    last = page.get_by_role("list", name="What happened, in order").locator("> li").last
     await expect(last).to_contain_text("This key's limit of 60 requests a minute is reached. Nothing was sent,")
     await expect(last).to_contain_text("It was free again 0.82 s later.")
     await last.get_by_role("link", name="Change the key's limits").click()

@@ -11,9 +11,9 @@ from playwright.async_api import Request, expect
 from tests.answers import chat_stream
 from tests.house import CANARY
 from tests.scripted import ScriptedUpstream
+from tests.ui.chat import ask, with_key
 from tests.ui.openai import openai, words_of
 from tests.ui.stage import stage
-from tests.ui.test_chat import ask, with_key
 
 from doorward.edge.pages import BUILT
 

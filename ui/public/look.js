@@ -1,5 +1,9 @@
 // Runs before the first paint, so that nothing flashes. The choices are the viewer's: theme, density, motion.
+// And asks who is signed in while the page's scripts are still on their way: src/api/session.ts takes the answer.
 (function () {
+  window.doorwardSession = fetch("/api/v1/session", { credentials: "same-origin" }).catch(function () {
+    return null;
+  });
   var root = document.documentElement;
   var dark = matchMedia("(prefers-color-scheme: dark)");
   function apply() {

@@ -1,13 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import type { ReactNode } from "react";
-import { api, data } from "@/api/client";
 import { Button } from "@/parts/Button";
 import { Empty } from "@/parts/Empty";
 import { Page } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { type Column, Table } from "@/parts/Table";
 import { Time } from "@/parts/Time";
+import { accountsQuery, statesQuery } from "./asks";
 import { AddAccount } from "./AddAccount";
 import { OneAccount } from "./OneAccount";
 import { Headroom, type Row, Spend, StateTag } from "./parts/AccountState";
@@ -18,8 +18,8 @@ const LOOK_MS = 5000;
 /** The operator's keys at providers: what each is doing now, and how much of its limits is left. */
 export function Accounts(): ReactNode {
   const [search, set] = useUrl();
-  const accounts = useQuery({ queryKey: ["accounts"], queryFn: async () => (await data(api.GET("/api/v1/accounts")))! });
-  const states = useQuery({ queryKey: ["account-states"], queryFn: async () => (await data(api.GET("/api/v1/account-states")))!, refetchInterval: LOOK_MS });
+  const accounts = useQuery(accountsQuery);
+  const states = useQuery({ ...statesQuery, refetchInterval: LOOK_MS });
   const rows: Row[] = (accounts.data?.data ?? []).map((account) => ({ ...account, now: states.data?.data.find((state) => state.id === account.id) }));
   const open = rows.find((row) => row.id === search.open);
   const close = (): void => set({ open: undefined });

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode } from "react";
-import { type Schemas, api, data } from "@/api/client";
+import type { Schemas } from "@/api/client";
 import { CopyButton } from "@/parts/CopyButton";
 import { Empty } from "@/parts/Empty";
 import { Page } from "@/parts/Page";
@@ -8,6 +8,7 @@ import { Panel } from "@/parts/Panel";
 import { type Column, Table } from "@/parts/Table";
 import { Tag } from "@/parts/Tag";
 import { Time } from "@/parts/Time";
+import { adaptersQuery } from "./asks";
 import { plural } from "./parts/figures";
 
 type Adapter = Schemas["AdapterOut"];
@@ -15,7 +16,7 @@ type Problem = Schemas["ProblemOut"];
 
 /** HTTP APIs behind the door, as the operator's file describes them. Read only: the file is the place to change them. */
 export function Adapters(): ReactNode {
-  const adapters = useQuery({ queryKey: ["adapters"], queryFn: async () => (await data(api.GET("/api/v1/adapters")))!, refetchInterval: 3000 });
+  const adapters = useQuery({ ...adaptersQuery, refetchInterval: 3000 });
   return (
     <Page title="Adapters">
       <Panel query={adapters}>

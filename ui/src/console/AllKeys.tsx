@@ -12,6 +12,7 @@ import { Panel } from "@/parts/Panel";
 import { type Column, Table } from "@/parts/Table";
 import { Tag } from "@/parts/Tag";
 import { Time } from "@/parts/Time";
+import { budgetsQuery, keysQuery } from "./asks";
 import { type Budget, type Key, OneKey, TONES, whoseBudget } from "./OneKey";
 import { BudgetCell } from "./parts/BudgetCell";
 import { Choice, FilterBar, SearchField } from "./parts/Filters";
@@ -21,8 +22,8 @@ import { useUrl } from "./parts/url";
 export function AllKeys(): ReactNode {
   const [search, set] = useUrl();
   const client = useQueryClient();
-  const keys = useQuery({ queryKey: ["keys"], queryFn: async () => (await data(api.GET("/api/v1/keys")))! });
-  const budgets = useQuery({ queryKey: ["budgets"], queryFn: async () => (await data(api.GET("/api/v1/budgets")))! });
+  const keys = useQuery(keysQuery);
+  const budgets = useQuery(budgetsQuery);
   // held here until the dialog is closed, and nowhere else
   const [secret, setSecret] = useState<string>();
   const budgetOf = (key: Key): Budget | undefined => budgets.data?.data.find((budget) => budget.subject === `key:${key.id}`);

@@ -1,14 +1,15 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { CircleAlert, CircleCheck } from "lucide-react";
 import type { ReactNode } from "react";
-import { type Schemas, api, data } from "@/api/client";
+import type { Schemas } from "@/api/client";
 import { Button } from "@/parts/Button";
 import { CopyButton } from "@/parts/CopyButton";
 import { Empty, NoMatch } from "@/parts/Empty";
 import { Page } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { type Column, Table } from "@/parts/Table";
-import { utc } from "@/parts/times";
+import { clockOf, utc } from "@/parts/times";
+import { auditQuery, chainQuery } from "./asks";
 import { count } from "./parts/figures";
 import { FilterBar, SearchField } from "./parts/Filters";
 import { Pager } from "./parts/Pager";
@@ -19,12 +20,7 @@ type Row = Schemas["AuditRowOut"];
 /** Who did what, to what, when and from where; and whether the chain is whole. Read only. */
 export function AuditPage(): ReactNode {
   const [search, set] = useUrl();
-  const before = search.before ? Number(search.before) : undefined;
-  const rows = useQuery({
-    queryKey: ["audit", before ?? 0, search.action ?? ""],
-    queryFn: async () => (await data(api.GET("/api/v1/audit", { params: { query: { before, action: search.action, limit: 50 } } })))!,
-    placeholderData: keepPreviousData,
-  });
+  const rows = useQuery({ ...auditQuery(search), placeholderData: keepPreviousData });
   return (
     <Page title="Audit">
       <Chain />
@@ -48,7 +44,7 @@ export function AuditPage(): ReactNode {
                 <Table label={`Audit of ${day}`} columns={columns(set)} rows={of} keyOf={(row) => String(row.number)} />
               </section>
             ))}
-            <Pager newer={before ? () => history.back() : undefined} older={found.next === null ? undefined : () => set({ before: String(found.next) })} />
+            <Pager newer={search.before ? () => history.back() : undefined} older={found.next === null ? undefined : () => set({ before: String(found.next) })} />
           </div>
         )}
       </Panel>
@@ -63,7 +59,7 @@ function columns(set: (change: Record<string, string>) => void): Column<Row>[] {
       phone: "time",
       cell: (row) => (
         <time dateTime={new Date(row.at * 1000).toISOString()} title={utc(row.at)} className="whitespace-nowrap">
-          {new Date(row.at * 1000).toLocaleTimeString("en-GB")}
+          {clockOf(row.at, true)}
         </time>
       ),
     },
@@ -100,7 +96,7 @@ function byDay(rows: Row[]): [string, Row[]][] {
 }
 
 function Chain(): ReactNode {
-  const verdict = useQuery({ queryKey: ["audit-verify"], queryFn: async () => (await data(api.GET("/api/v1/audit/verify")))!, staleTime: 60_000 });
+  const verdict = useQuery(chainQuery);
   return (
     <Panel query={verdict} rows={1}>
       {(found) =>

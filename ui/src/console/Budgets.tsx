@@ -10,6 +10,7 @@ import { Page } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { say } from "@/parts/StatusRegion";
 import { Tag } from "@/parts/Tag";
+import { budgetsQuery, keysQuery } from "./asks";
 import { Bullet } from "./parts/Bars";
 import { type Budget, forecastWords, resetWords, stateOf, sumsOf } from "./parts/budget";
 import { Confirm } from "./parts/Confirm";
@@ -22,7 +23,7 @@ type Period = Budget["period"];
 /** Who may spend how much. */
 export function Budgets(): ReactNode {
   const [search, set] = useUrl();
-  const budgets = useQuery({ queryKey: ["budgets"], queryFn: async () => (await data(api.GET("/api/v1/budgets")))!, refetchInterval: 10_000 });
+  const budgets = useQuery({ ...budgetsQuery, refetchInterval: 10_000 });
   const open = budgets.data?.data.find((budget) => budget.subject === search.open);
   const close = (): void => set({ open: undefined });
   return (
@@ -138,7 +139,7 @@ function BudgetForm({ budget, subject, close }: { budget: Budget | undefined; su
   const [usd, setUsd] = useState(budget?.cap_usd ?? "");
   const [period, setPeriod] = useState<Period>(budget?.period ?? "month");
   const [kind, setKind] = useState<"all" | "user" | "key">("all");
-  const keys = useQuery({ queryKey: ["keys"], queryFn: async () => (await data(api.GET("/api/v1/keys")))!, enabled: subject === undefined && kind === "key" });
+  const keys = useQuery({ ...keysQuery, enabled: subject === undefined && kind === "key" });
   const nanos = nanosOf(usd);
   const spent = budget ? sumsOf(budget).spent : 0;
   return (

@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Columns3, Download, X } from "lucide-react";
-import { type ReactNode, useId } from "react";
-import { type Schemas, api, data } from "@/api/client";
+import { type ReactNode, useEffect, useId, useState } from "react";
+import type { Schemas } from "@/api/client";
 import { isAdmin, useSession } from "@/api/session";
 import { Button, buttonClasses } from "@/parts/Button";
 import { Empty, NoMatch } from "@/parts/Empty";
@@ -9,20 +9,21 @@ import { Money } from "@/parts/Money";
 import { Page } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { type Column, Table } from "@/parts/Table";
-import { duration, utc } from "@/parts/times";
+import { clockOf, dateOf, dayOf, duration, utc } from "@/parts/times";
+import { CALLS_USUAL, CALL_FILTERS, callsAsked, callsQuery } from "./asks";
 import { Choice, FilterBar, RangeChoice, SearchField } from "./parts/Filters";
 import { count, plural } from "./parts/figures";
 import { CallState } from "./parts/CallState";
 import { Pager } from "./parts/Pager";
-import { rangeOf, spanOf } from "./parts/range";
+import { rangeOf } from "./parts/range";
 import { Side } from "./parts/Side";
 import { type Search, query, useUrl } from "./parts/url";
 import { CallWhy } from "./Why";
 
 type Call = Schemas["CallOut"];
 
-const USUAL = "7d";
-const FILTERS = ["key_id", "user_id", "model", "provider_id", "account_id", "endpoint", "tag", "outcome", "source", "status", "error_code"] as const;
+const FILTERS = CALL_FILTERS;
+const USUAL = CALLS_USUAL;
 const NAMES: Record<(typeof FILTERS)[number], string> = {
   key_id: "key",
   user_id: "user",
@@ -50,19 +51,13 @@ function Calls({ mine }: { mine: boolean }): ReactNode {
   const [search, set] = useUrl();
   const refilter = (change: Search): void => set({ ...change, after: undefined, before: undefined });
   const admin = isAdmin(useSession().data);
-  const span = spanOf(search, Math.floor(Date.now() / 300_000) * 300_000, USUAL);
-  const filter = Object.fromEntries(FILTERS.map((name) => [name, search[name]]));
-  const asked = { ...filter, status: search.status ? Number(search.status) : undefined, from_s: span.from, to_s: span.to, mine, after: search.after, before: search.before };
-  const list = useQuery({
-    queryKey: ["calls", asked],
-    queryFn: async () => (await data(api.GET("/api/v1/calls", { params: { query: asked } })))!,
-    placeholderData: keepPreviousData,
-  });
+  const asked = callsAsked(search, mine);
+  const list = useQuery({ ...callsQuery(asked), placeholderData: keepPreviousData });
   const isFirst = !search.after && !search.before;
   const fresh = useQuery({
+    ...callsQuery(asked),
     queryKey: ["calls-new", asked],
-    queryFn: async () => (await data(api.GET("/api/v1/calls", { params: { query: asked } })))!,
-    enabled: isFirst && span.to === undefined && list.data !== undefined,
+    enabled: useLater(POLL_MS) && isFirst && asked.to_s === undefined && list.data !== undefined,
     refetchInterval: POLL_MS,
   });
   const known = new Set(list.data?.data.map((row) => row.id));
@@ -71,7 +66,7 @@ function Calls({ mine }: { mine: boolean }): ReactNode {
   const hide = (search.hide ?? "Endpoint").split(",").filter((name) => name !== "" && name !== "none");
   const every = columnsOf(mine);
   return (
-    <Page title={mine ? "My calls" : "Calls"} actions={<Exports search={{ ...filter, from_s: String(span.from), to_s: span.to === undefined ? undefined : String(span.to) }} mine={mine} />}>
+    <Page title={mine ? "My calls" : "Calls"} actions={<Exports asked={asked} />}>
       <FilterBar>
         <SearchField
           label="Model, or a request id"
@@ -132,6 +127,16 @@ function Calls({ mine }: { mine: boolean }): ReactNode {
   );
 }
 
+/** `false` for so long; then `true`. */
+function useLater(ms: number): boolean {
+  const [isLater, setIsLater] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setIsLater(true), ms);
+    return () => clearTimeout(timer);
+  }, [ms]);
+  return isLater;
+}
+
 function columnsOf(mine: boolean): Column<Call>[] {
   return [
     { name: "Time", cell: (row) => <CallTime at={row.started_at} />, phone: "time", className: "whitespace-nowrap" },
@@ -149,11 +154,10 @@ function columnsOf(mine: boolean): Column<Call>[] {
 
 /** To the second, without the year while it is this one. */
 function CallTime({ at }: { at: number }): ReactNode {
-  const day = new Date(at * 1000);
-  const year = day.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" as const };
+  const year = new Date(at * 1000).getFullYear();
   return (
-    <time dateTime={day.toISOString()} title={utc(at)}>
-      {day.toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", ...year })}
+    <time dateTime={new Date(at * 1000).toISOString()} title={utc(at)}>
+      {year === new Date().getFullYear() ? dayOf(at) : dateOf(at)}, {clockOf(at, true)}
     </time>
   );
 }
@@ -170,8 +174,8 @@ export function ModelNames({ call }: { call: Pick<Call, "model_asked" | "model_s
   );
 }
 
-function Exports({ search, mine }: { search: Search; mine: boolean }): ReactNode {
-  const href = (format: string): string => `/api/v1/calls/export?${query({ ...search, mine, format })}`;
+function Exports({ asked: { after: _, before: __, ...filter } }: { asked: ReturnType<typeof callsAsked> }): ReactNode {
+  const href = (format: string): string => `/api/v1/calls/export?${query({ ...filter, format })}`;
   return (
     <>
       {["CSV", "JSON"].map((name) => (

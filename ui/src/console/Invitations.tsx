@@ -10,6 +10,7 @@ import { CONTROL } from "@/parts/Field";
 import { say } from "@/parts/StatusRegion";
 import { Table } from "@/parts/Table";
 import { Time } from "@/parts/Time";
+import { invitationsQuery } from "./asks";
 import { Confirm } from "./parts/Confirm";
 
 /** The link, shown this once. */
@@ -45,7 +46,7 @@ export function LinkOnce({ made, done }: { made: { email: string; link: string }
 /** Links that were made and not used yet. */
 export function Invitations(): ReactNode {
   const client = useQueryClient();
-  const open = useQuery({ queryKey: ["invitations"], queryFn: async () => (await data(api.GET("/api/v1/invitations")))! });
+  const open = useQuery(invitationsQuery);
   const [ending, setEnding] = useState<Schemas["InvitationOut"]>();
   if (!open.data?.data.length) return null;
   return (

@@ -2,7 +2,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { ChevronRight, CircleAlert, CircleCheck, TriangleAlert } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
-import { type Schemas, api, data } from "@/api/client";
+import type { Schemas } from "@/api/client";
 import { Button } from "@/parts/Button";
 import { Card } from "@/parts/Card";
 import { classes } from "@/parts/classes";
@@ -10,6 +10,7 @@ import { money } from "@/parts/money";
 import { Page } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { ago, duration } from "@/parts/times";
+import { keysQuery, overviewAsked, overviewQuery, thisMinute } from "./asks";
 import { FirstCall } from "./FirstCall";
 import { axisMoney } from "./parts/axis";
 import { ShareBar } from "./parts/Bars";
@@ -18,34 +19,25 @@ import { Choice, FilterBar, RangeChoice } from "./parts/Filters";
 import { change, count, percent, plural, short } from "./parts/figures";
 import { Go } from "./parts/Go";
 import { useLive } from "./parts/live";
-import { spanOf, zone } from "./parts/range";
 import { type Search, useUrl } from "./parts/url";
 
 type Found = Schemas["OverviewOut"];
 type Figures = Schemas["FiguresOut"];
 type Attention = Schemas["AttentionOut"];
 
-const MINUTE_MS = 60_000;
-
 /** Is anything wrong, and where does the money go? */
 export function Overview(): ReactNode {
   const [search, set] = useUrl();
-  const minute = useMinute();
-  const span = spanOf(search, minute);
-  const asked = { from: String(span.from), to: span.to === undefined ? undefined : String(span.to), tz: zone(), key_id: search.key_id ?? "", model: search.model ?? "" };
-  const found = useQuery({
-    queryKey: ["overview", asked],
-    queryFn: async () => (await data(api.GET("/api/v1/overview", { params: { query: asked } })))!,
-    placeholderData: keepPreviousData,
-  });
-  const keys = useQuery({ queryKey: ["keys"], queryFn: async () => (await data(api.GET("/api/v1/keys")))! });
-  const isLive = search.live !== "off" && span.to === undefined;
+  const asked = overviewAsked(search, useMinute());
+  const found = useQuery({ ...overviewQuery(asked), placeholderData: keepPreviousData });
+  const keys = useQuery(keysQuery);
+  const isLive = search.live !== "off" && asked.to === undefined;
   const shown = useLive(found.data, isLive, asked, () => void found.refetch());
   return (
     <Page
       title="Overview"
       actions={
-        <Button small aria-pressed={isLive} disabled={span.to !== undefined} onClick={() => set({ live: isLive ? "off" : undefined })}>
+        <Button small aria-pressed={isLive} disabled={asked.to !== undefined} onClick={() => set({ live: isLive ? "off" : undefined })}>
           <span aria-hidden className={classes("size-2 rounded-full", isLive ? "bg-good" : "bg-control")} />
           {isLive ? "Live: on" : "Live: off"}
         </Button>
@@ -252,10 +244,10 @@ function unknownOf(value: string | undefined, listed: string[] | undefined): [st
 
 /** The minute it is now: a range that ends now moves on with it. */
 export function useMinute(): number {
-  const [minute, setMinute] = useState(() => Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS);
+  const [minute, setMinute] = useState(thisMinute);
   useEffect(() => {
     const timer = setInterval(() => {
-      if (!document.hidden) setMinute(Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS);
+      if (!document.hidden) setMinute(thisMinute());
     }, 5000);
     return () => clearInterval(timer);
   }, []);

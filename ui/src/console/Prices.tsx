@@ -11,6 +11,7 @@ import { Panel } from "@/parts/Panel";
 import { say } from "@/parts/StatusRegion";
 import { type Column, Table } from "@/parts/Table";
 import { Tag } from "@/parts/Tag";
+import { PRICES_USUAL, pricesQuery } from "./asks";
 import { Confirm } from "./parts/Confirm";
 import { Choice, FilterBar, SearchField } from "./parts/Filters";
 import { FormDialog, textOf } from "@/parts/FormDialog";
@@ -23,14 +24,10 @@ type Price = Schemas["PriceOut"];
 export function Prices(): ReactNode {
   const [search, set] = useUrl();
   const client = useQueryClient();
-  const list = search.list ?? "openai";
+  const list = search.list ?? PRICES_USUAL;
   const [editing, setEditing] = useState<Partial<Price>>();
   const [removing, setRemoving] = useState<Price>();
-  const prices = useQuery({
-    queryKey: ["prices", list, search.model ?? ""],
-    queryFn: async () => (await data(api.GET("/api/v1/prices", { params: { query: { price_list: list, model: search.model ?? "" } } })))!,
-    placeholderData: keepPreviousData,
-  });
+  const prices = useQuery({ ...pricesQuery(search), placeholderData: keepPreviousData });
   const again = (): Promise<void> => client.invalidateQueries({ queryKey: ["prices"] });
   const columns: Column<Price>[] = [
     { name: "Model", cell: (row) => <span className="font-medium">{row.model}</span>, phone: "name" },
@@ -72,7 +69,7 @@ export function Prices(): ReactNode {
     >
       <FilterBar>
         <SearchField label="Model" placeholder="Model" value={search.model ?? ""} search={(model) => set({ model })} />
-        <Choice name="Price list" value={list} options={(prices.data?.lists ?? [list]).concat(prices.data?.lists.includes(list) === false ? [list] : []).map((name): [string, string] => [name, name])} choose={(name) => set({ list: name === "openai" ? undefined : name })} />
+        <Choice name="Price list" value={list} options={(prices.data?.lists ?? [list]).concat(prices.data?.lists.includes(list) === false ? [list] : []).map((name): [string, string] => [name, name])} choose={(name) => set({ list: name === PRICES_USUAL ? undefined : name })} />
       </FilterBar>
       <Panel query={prices} rows={12}>
         {(found) => (

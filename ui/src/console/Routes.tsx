@@ -10,6 +10,7 @@ import { Panel } from "@/parts/Panel";
 import { say } from "@/parts/StatusRegion";
 import { type Column, Table } from "@/parts/Table";
 import { Tag } from "@/parts/Tag";
+import { aliasesQuery, routesQuery } from "./asks";
 import { Confirm } from "./parts/Confirm";
 import { wait } from "./parts/figures";
 import { FormDialog, numberOf, textOf } from "@/parts/FormDialog";
@@ -21,8 +22,8 @@ type Alias = Schemas["AliasOut"];
 /** Where calls go when a model fails, other names for models, and which account a call would take. */
 export function Routes(): ReactNode {
   const client = useQueryClient();
-  const routes = useQuery({ queryKey: ["routes"], queryFn: async () => (await data(api.GET("/api/v1/routes")))! });
-  const aliases = useQuery({ queryKey: ["aliases"], queryFn: async () => (await data(api.GET("/api/v1/aliases")))! });
+  const routes = useQuery(routesQuery);
+  const aliases = useQuery(aliasesQuery);
   const [editing, setEditing] = useState<Route | "new">();
   const [naming, setNaming] = useState<Alias | "new">();
   const [removing, setRemoving] = useState<{ kind: "route" | "alias"; name: string }>();

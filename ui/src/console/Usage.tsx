@@ -2,7 +2,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Download } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
-import { type Schemas, api, data } from "@/api/client";
+import type { Schemas } from "@/api/client";
 import { hasLogin, useSession } from "@/api/session";
 import { Button, ButtonLink, buttonClasses } from "@/parts/Button";
 import { Card } from "@/parts/Card";
@@ -12,6 +12,7 @@ import { Page } from "@/parts/Page";
 import { Panel } from "@/parts/Panel";
 import { type Column, Table } from "@/parts/Table";
 import { Tag } from "@/parts/Tag";
+import { type By, USAGE_USUAL, myBudgetQuery, usageAsked, usageBy, usageQuery } from "./asks";
 import { axisMoney } from "./parts/axis";
 import { Bullet } from "./parts/Bars";
 import { forecastWords, resetWords, stateOf, sumsOf } from "./parts/budget";
@@ -19,13 +20,12 @@ import { Chart } from "./parts/Chart";
 import { FilterBar, RangeChoice } from "./parts/Filters";
 import { count, percent, plural, short } from "./parts/figures";
 import { Go } from "./parts/Go";
-import { rangeOf, spanOf, zone } from "./parts/range";
+import { rangeOf } from "./parts/range";
 import { type Search, query, useUrl } from "./parts/url";
 
 type Row = Schemas["UsageRowOut"];
-type By = "model" | "key" | "tag" | "endpoint";
 
-const USUAL = "30d";
+const USUAL = USAGE_USUAL;
 const BYS: [By, string][] = [
   ["model", "By model"],
   ["key", "By key"],
@@ -37,11 +37,10 @@ const BYS: [By, string][] = [
 export function Usage(): ReactNode {
   const [search, set] = useUrl();
   const session = useSession().data;
-  const by = (BYS.find(([name]) => name === search.by)?.[0] ?? "model") as By;
-  const span = spanOf(search, Date.now(), USUAL);
-  const asked = { from: String(span.from), ...(span.to === undefined ? {} : { to: String(span.to) }), tz: zone(), mine: true };
-  const days = useQuery({ queryKey: ["usage", "day", asked], queryFn: () => ask("day", asked), placeholderData: keepPreviousData });
-  const rows = useQuery({ queryKey: ["usage", by, asked], queryFn: () => ask(by, asked), placeholderData: keepPreviousData });
+  const by = usageBy(search);
+  const asked = usageAsked(search);
+  const days = useQuery({ ...usageQuery("day", asked), placeholderData: keepPreviousData });
+  const rows = useQuery({ ...usageQuery(by, asked), placeholderData: keepPreviousData });
   return (
     <Page
       title="Usage"
@@ -95,10 +94,6 @@ export function Usage(): ReactNode {
       )}
     </Page>
   );
-}
-
-async function ask(by: By | "day", asked: { from: string; to?: string; tz: string; mine: boolean }): Promise<Schemas["UsageOut"]> {
-  return (await data(api.GET("/api/v1/usage", { params: { query: { ...asked, by } } })))!;
 }
 
 function nameOf(row: Row, by: By): string {
@@ -193,7 +188,7 @@ function everyDay(found: Schemas["UsageOut"]): { starts: number[]; spend: number
 }
 
 function MyBudgets({ login }: { login: boolean }): ReactNode {
-  const budgets = useQuery({ queryKey: ["my-budget"], queryFn: async () => (await data(api.GET("/api/v1/me/budget")))! });
+  const budgets = useQuery(myBudgetQuery);
   if (budgets.data && budgets.data.data.length === 0) return null;
   return (
     <Panel query={budgets} rows={2}>

@@ -12,6 +12,7 @@ import { Panel } from "@/parts/Panel";
 import { type Column, Table } from "@/parts/Table";
 import { Tag } from "@/parts/Tag";
 import { Time } from "@/parts/Time";
+import { usersQuery } from "./asks";
 import { Invitations, LinkOnce } from "./Invitations";
 import { OneUser, type Role, type User, ways } from "./OneUser";
 import { count } from "./parts/figures";
@@ -24,11 +25,7 @@ export function Users(): ReactNode {
   const client = useQueryClient();
   const own = useSession().data?.custody === "per_user";
   const [link, setLink] = useState<{ email: string; link: string }>();
-  const users = useQuery({
-    queryKey: ["users", search.after ?? ""],
-    queryFn: async () => (await data(api.GET("/api/v1/user-states", { params: { query: { after: search.after ?? "" } } })))!,
-    placeholderData: keepPreviousData,
-  });
+  const users = useQuery({ ...usersQuery(search.after), placeholderData: keepPreviousData });
   const open = users.data?.data.find((user) => user.id === search.open);
   const columns: Column<User>[] = [
     { name: "E-mail", cell: (row) => <span className="font-medium">{row.email}</span>, phone: "name" },

@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
-import { type Schemas, api, data } from "@/api/client";
+import type { Schemas } from "@/api/client";
 import { sentenceOf } from "@/api/errors";
 import { Button } from "@/parts/Button";
 import { Card } from "@/parts/Card";
 import { classes } from "@/parts/classes";
 import { Check, Field, SelectField } from "@/parts/Field";
 import { Skeleton } from "@/parts/Skeleton";
+import { keysQuery, whatIfQuery } from "./asks";
 import { useUrl } from "./parts/url";
 import { whatIfLines } from "./parts/what-if";
 
@@ -17,14 +18,7 @@ export function WhatIf(): ReactNode {
   const [typed, setTyped] = useState(model);
   useEffect(() => setTyped(model), [model]);
   const asked = useQuery({
-    queryKey: ["what-if", model, search.stream ?? "", search.key_id ?? ""],
-    queryFn: async () =>
-      (await data(
-        api.POST("/api/v1/routes/what-if", {
-          params: { query: search.key_id ? { key_id: search.key_id } : {} },
-          body: { model, messages: [{ role: "user", content: "Hello" }], ...(search.stream ? { stream: true } : {}) },
-        }),
-      ))!,
+    ...whatIfQuery(search),
     enabled: model !== "",
     refetchInterval: (query) => (query.state.error ? false : 5000),
   });
@@ -65,7 +59,7 @@ export function WhatIf(): ReactNode {
 
 /** Whose call it would be: a key has its owner's accounts, its own models and its own end. */
 function WithKey({ chosen, choose }: { chosen: string; choose: (key: string | undefined) => void }): ReactNode {
-  const keys = useQuery({ queryKey: ["keys"], queryFn: async () => (await data(api.GET("/api/v1/keys")))! });
+  const keys = useQuery(keysQuery);
   const rows = (keys.data?.data ?? []).filter((key) => key.state === "active" || key.id === chosen);
   return (
     <SelectField label="With the key" value={chosen} onChange={(event) => choose(event.target.value || undefined)}>

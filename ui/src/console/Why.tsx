@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { ChevronRight } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
-import { type Schemas, api, data } from "@/api/client";
+import type { Schemas } from "@/api/client";
 import { hasLogin, useSession } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { classes } from "@/parts/classes";
@@ -10,6 +10,7 @@ import { Money } from "@/parts/Money";
 import { Panel } from "@/parts/Panel";
 import { Time } from "@/parts/Time";
 import { duration } from "@/parts/times";
+import { callQuery, statesQuery } from "./asks";
 import { CallState } from "./parts/CallState";
 import { Facts } from "./parts/Facts";
 import { Go } from "./parts/Go";
@@ -22,17 +23,12 @@ const UNSETTLED_MS = 2000;
 /** One call: the answer in one sentence, then every step as a line of time. */
 export function CallWhy({ id, admin, page }: { id: string; admin: boolean; page: boolean }): ReactNode {
   const call = useQuery({
-    queryKey: ["call", id],
-    queryFn: async () => (await data(api.GET("/api/v1/calls/{call_id}", { params: { path: { call_id: id } } })))!,
+    ...callQuery(id),
     // a call is in the book a second after its end
     retry: (tries, error) => tries < 1 && "status" in error && error.status === 404,
     retryDelay: UNSETTLED_MS,
   });
-  const accounts = useQuery({
-    queryKey: ["account-states"],
-    queryFn: async () => (await data(api.GET("/api/v1/account-states")))!,
-    enabled: admin,
-  });
+  const accounts = useQuery({ ...statesQuery, enabled: admin });
   const names = useMemo(() => new Map((accounts.data?.data ?? []).map((account) => [account.id, account.label])), [accounts.data]);
   return (
     <Panel query={call} rows={10}>

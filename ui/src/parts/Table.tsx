@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { type ReactNode, useSyncExternalStore } from "react";
 import { classes } from "./classes";
 
 export interface Column<Row> {
@@ -26,9 +26,11 @@ export function Table<Row>({
   keyOf: (row: Row) => string;
   open?: (row: Row) => void;
 }): ReactNode {
-  return (
-    <>
-      <div className="overflow-x-auto rounded-card border border-line max-wide:hidden">
+  // one of the two: drawing both for the style to hide one takes twice as long
+  const isWide = useSyncExternalStore(watchWidth, () => WIDE.matches);
+  if (isWide)
+    return (
+      <div className="overflow-x-auto rounded-card border border-line">
         <table className="w-full border-collapse text-console" aria-label={label}>
           <thead className="bg-panel">
             <tr>
@@ -52,22 +54,31 @@ export function Table<Row>({
           </tbody>
         </table>
       </div>
-      <ul className="divide-y divide-line rounded-card border border-line wide:hidden" aria-label={label}>
-        {rows.map((row) => (
-          <li key={keyOf(row)} {...opens(open, row)} data-row="" className="flex min-h-14 flex-col justify-center gap-0.5 px-3 py-2">
-            <span className="flex items-center justify-between gap-3">
-              <span className="min-w-0 truncate font-medium">{placed(columns, "name", row)}</span>
-              <span className="shrink-0 tabular-nums">{placed(columns, "money", row)}</span>
-            </span>
-            <span className="flex items-center justify-between gap-3 text-console text-ink-2">
-              <span className="flex min-w-0 items-center gap-2 truncate">{placed(columns, "state", row)}</span>
-              <span className="shrink-0">{placed(columns, "time", row)}</span>
-            </span>
-          </li>
-        ))}
-      </ul>
-    </>
+    );
+  return (
+    <ul className="divide-y divide-line rounded-card border border-line" aria-label={label}>
+      {rows.map((row) => (
+        <li key={keyOf(row)} {...opens(open, row)} data-row="" className="flex min-h-14 flex-col justify-center gap-0.5 px-3 py-2">
+          <span className="flex items-center justify-between gap-3">
+            <span className="min-w-0 truncate font-medium">{placed(columns, "name", row)}</span>
+            <span className="shrink-0 tabular-nums">{placed(columns, "money", row)}</span>
+          </span>
+          <span className="flex items-center justify-between gap-3 text-console text-ink-2">
+            <span className="flex min-w-0 items-center gap-2 truncate">{placed(columns, "state", row)}</span>
+            <span className="shrink-0">{placed(columns, "time", row)}</span>
+          </span>
+        </li>
+      ))}
+    </ul>
   );
+}
+
+/** As `wide:` in app.css. */
+const WIDE = matchMedia("(min-width: 900px)");
+
+function watchWidth(told: () => void): () => void {
+  WIDE.addEventListener("change", told);
+  return () => WIDE.removeEventListener("change", told);
 }
 
 function placed<Row>(columns: Column<Row>[], place: Column<Row>["phone"], row: Row): ReactNode {

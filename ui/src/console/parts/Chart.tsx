@@ -1,6 +1,7 @@
 import { type ReactNode, useMemo, useState } from "react";
 import { Button } from "@/parts/Button";
 import { Card } from "@/parts/Card";
+import { clockOf, dayOf } from "@/parts/times";
 import { Plot, stepSize } from "./Plot";
 import { type Named, coloured } from "./stack";
 
@@ -97,7 +98,5 @@ function ValueTable({ title, starts, size, series, says }: { title: string; star
 }
 
 export function stepName(atS: number, sizeS: number): string {
-  const day = new Date(atS * 1000);
-  const date = day.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
-  return sizeS >= 82_800 ? date : `${date}, ${day.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+  return sizeS >= 82_800 ? dayOf(atS) : `${dayOf(atS)}, ${clockOf(atS)}`;
 }

@@ -7,7 +7,7 @@ import type { Search } from "./url";
 /** One choice of a filter. Its name is for readers; what it says now tells the eyes. */
 export function Choice({ name, value, options, choose, className }: { name: string; value: string; options: readonly (readonly [string, string])[]; choose: (value: string) => void; className?: string }): ReactNode {
   return (
-    <select aria-label={name} value={value} onChange={(event) => choose(event.target.value)} className={classes(CONTROL, "field-sizing-content h-8 w-auto max-w-56 min-w-0 px-2 text-console max-wide:h-11 max-wide:max-w-none max-wide:min-w-36 max-wide:flex-1", className)}>
+    <select aria-label={name} value={value} onChange={(event) => choose(event.target.value)} className={classes(CONTROL, "field-sizing-content h-8 w-auto! max-w-56 min-w-0 px-2 text-console max-wide:h-11 max-wide:max-w-none max-wide:min-w-36 max-wide:flex-1", className)}>
       {options.map(([option, label]) => (
         <option key={option} value={option}>
           {label}

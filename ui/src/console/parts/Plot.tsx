@@ -2,6 +2,7 @@ import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useLook } from "@/api/look";
+import { clockOf, dayOf } from "@/parts/times";
 import { type Line, stacked } from "./stack";
 
 interface Drawing {
@@ -115,9 +116,7 @@ function optionsOf({ starts, lines, kind, says, running }: Drawing, width: numbe
 }
 
 function tick(atS: number, lengthS: number): string {
-  const day = new Date(atS * 1000);
-  if (lengthS <= 26 * 3600) return day.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  return day.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return lengthS <= 26 * 3600 ? clockOf(atS) : dayOf(atS);
 }
 
 /** Stripes of the ground over the step that is still running. */

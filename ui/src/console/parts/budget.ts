@@ -3,6 +3,7 @@
 import type { Schemas } from "@/api/client";
 import { money, nanosOf } from "@/parts/money";
 import type { Tone } from "@/parts/Tag";
+import { utcDayOf } from "@/parts/times";
 
 export type Budget = Schemas["BudgetOut"];
 
@@ -21,9 +22,7 @@ export function sumsOf(budget: Budget): Sums {
 /** `month, resets 1 Dec 00:00 UTC` */
 export function resetWords(budget: Budget): string {
   if (budget.resets_at === null) return "for ever, never resets";
-  const at = new Date(budget.resets_at * 1000);
-  const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
-  return `${budget.period}, resets ${day} ${at.toISOString().slice(11, 16)} UTC`;
+  return `${budget.period}, resets ${utcDayOf(budget.resets_at)}`;
 }
 
 export function forecastWords(budget: Budget): string {

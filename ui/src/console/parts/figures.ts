@@ -1,7 +1,7 @@
 /** Counts, shares and changes as text. */
 
 export function count(value: number | null | undefined): string {
-  return value === null || value === undefined ? "unknown" : Math.round(value).toLocaleString("en-US");
+  return value === null || value === undefined ? "unknown" : String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** `12.4 k`, `3.1 M`: where a figure must be short. */

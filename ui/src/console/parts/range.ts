@@ -1,5 +1,6 @@
 /** Ranges of time as addresses say them: `24h`, `7d`, `30d`, `month`, or two moments in Unix seconds. */
 
+import { clockOf, dayOf } from "@/parts/times";
 import type { Search } from "./url";
 
 export const RANGES = [
@@ -41,12 +42,15 @@ export function spanOf(search: Search, nowMs: number, usual = "24h"): Span {
   return { from: Math.floor(day.getTime() / 1000), to: undefined };
 }
 
+let known: string | undefined;
+
+/** `Europe/Berlin`; asked of the browser once, which takes it a while. */
 export function zone(): string {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  return (known ??= Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
 }
 
 /** `20 Nov, 14:00 to 15:00`: a custom span in words. */
 export function spanWords(span: Span): string {
-  const day = (atS: number): string => new Date(atS * 1000).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const day = (atS: number): string => `${dayOf(atS)}, ${clockOf(atS)}`;
   return span.to === undefined ? `Since ${day(span.from)}` : `${day(span.from)} to ${day(span.to)}`;
 }
