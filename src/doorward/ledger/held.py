@@ -79,7 +79,8 @@ class Held(Struct, eq=False):
         self._keep(share)
         entry = self.entry
         entry.cover = self.cover
-        entry.facts.append(("hold", {"nanos": hold.nanos, "how": hold.how, "budgets": list(map(_free_of, share.pots, share.leases))}))
+        budgets = list(map(_free_of, share.pots, share.leases))
+        entry.facts.append(("hold", {"nanos": hold.nanos, "how": hold.how, "budgets": budgets}))
         return self
 
     async def _obtain(self, hold: Hold, body: bytes) -> tuple[Hold, Share]:
