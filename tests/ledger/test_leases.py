@@ -78,7 +78,7 @@ class House:
         """The database's clock passes `until` of one process's leases."""
         # in a thread: an alert may be in the middle of its transaction, and needs this loop to end it
         await asyncio.to_thread(rows, self.url, f"UPDATE leases SET until = 0 WHERE process = 'p{number}'")  # noqa: S608
-        await self.all[number]._leases.expire()
+        await self.all[number]._leases.charges.expire()
         self.expired = True
 
     def check(self) -> None:

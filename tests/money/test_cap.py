@@ -183,7 +183,7 @@ async def test_a_killed_owner_is_charged_and_its_journal_lowers_the_charge_once(
         await eventually(lambda: spent(both) == Decimal("0.12") and leased(both) == 0)
         for _ in range(3):
             await heir.sweep()
-        assert await heir._leases.prove_dead(said["process"]) == 0
+        assert await heir._leases.charges.prove_dead(said["process"]) == 0
         await ledger.stop()
     assert spent(both) == Decimal("0.12")
     assert rows(both, "SELECT count(*) FROM leases WHERE charged_nanos > 0 OR amount_nanos > 0") == [(0,)]

@@ -137,13 +137,13 @@ class Budgets:
 
     async def sweep(self) -> None:
         """Charge overdue leases; lower what dead processes of this home were charged to what their calls cost."""
-        await self._leases.expire()
+        await self._leases.charges.expire()
         if self._is_gone is not None:
-            for process in await self._leases.dead(self._home, self.process):
+            for process in await self._leases.charges.dead(self._home, self.process):
                 if self._is_gone(process):
-                    given = await self._leases.prove_dead(process)
+                    given = await self._leases.charges.prove_dead(process)
                     _log.info("the journal of process %s proves what it spent: %s USD go back", process, usd_text(given))
-        await self._leases.forget()
+        await self._leases.charges.forget()
 
     def _seen(self, pot: Pot) -> None:
         self._alerts.look(pot.subject, pot.period, pot.spent, pot.cap)

@@ -59,7 +59,8 @@ class Leasing:
                 answer = await self._ask_others(pot, nanos, answer)
             if isinstance(answer, Refused):
                 pot.refusal, pot.refused_nanos = answer, nanos
-                pot.refused_until = self._clock.monotonic() + self.times.refused
+                pot.refused_at = self._clock.monotonic()
+                pot.refused_until = pot.refused_at + self.times.refused
                 pot.spent, pot.left = answer.spent, pot.cap - answer.spent - answer.leased
                 self._seen(pot)
                 return answer
@@ -216,7 +217,7 @@ class Leasing:
             pot.lease = None
         for lease in list(pot.old):
             if lease.gone and not lease.held and not lease.uncertain:
-                await self._rows.prove(lease.id, lease.unbooked)
+                await self._rows.charges.prove(lease.id, lease.unbooked)
                 pot.old.remove(lease)
             elif lease.is_empty and not lease.gone:
                 pot.old.remove(lease)

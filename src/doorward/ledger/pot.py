@@ -82,6 +82,7 @@ class Pot:
     """When the database last gave or refused a slice; monotonic."""
     refusal: Refused | None = None
     refused_nanos: int = 0
+    refused_at: float = 0.0
     refused_until: float = 0.0
     waiting: int = 0
     """Calls that are leasing, here and of their other budgets: what was leased for them is not idle."""
@@ -95,6 +96,12 @@ class Pot:
     def free(self) -> int:
         """Leased, and held for nobody."""
         return max(0, self.lease.free) if self.lease is not None else 0
+
+    def is_short(self, nanos: int, since: float) -> bool:
+        """Since then the database has said that there is too little for so much: to this call or to another of its crowd."""
+        if self.refusal is not None and self.refused_at >= since and nanos >= self.refused_nanos:
+            return True
+        return self.left is not None and self.left + self.free < nanos and self.answered_at >= since
 
     def has(self, nanos: int, now: float) -> bool:
         lease = self.lease

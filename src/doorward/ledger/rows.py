@@ -161,9 +161,11 @@ def facts_json(facts: Sequence[Any]) -> str:
     """At most 4 KiB: later steps are left out first, and their number is said."""
     if not facts:
         return "[]"
-    kept = bounded(facts)
+    encoded = _encode(facts)
+    if len(encoded) > MAX_FACTS_BYTES:
+        encoded = _encode(bounded(facts))
     # an escaped NUL is legal JSON, but PostgreSQL's JSON functions refuse it
-    return _encode(kept).decode().replace("\\u0000", "")
+    return encoded.decode().replace("\\u0000", "")
 
 
 def bounded(facts: Sequence[Any]) -> Sequence[Any]:

@@ -162,8 +162,8 @@ class Till:
                             raise exceeded(pot, hold, refused)
         except TimeoutError:
             for pot in find():
-                # the database did answer, and there is too little: what came free meanwhile was taken by others of this crowd
-                if pot.left is not None and pot.left + pot.free < hold.nanos and pot.answered_at >= began:
+                # what came free meanwhile was taken by others of this crowd
+                if pot.left is not None and pot.is_short(hold.nanos, began):
                     raise exceeded(pot, hold, Refused(pot.spent, pot.cap - pot.spent - pot.left, self.leasing.wall())) from None
             raise Unavailable(
                 "The budget could not be asked in time. Try again.", code="budget_unavailable", retry_after_s=1.0
