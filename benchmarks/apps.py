@@ -24,7 +24,7 @@ from doorward.apps import classify, summarize
 from doorward.apps.vectors import Vectors, packed
 from doorward.store.conversations import Conversations, Message
 
-ROUNDS = 40
+ROUNDS = 100
 
 
 async def main() -> None:
