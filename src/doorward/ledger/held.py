@@ -14,7 +14,6 @@ from doorward.core.money import usd_text
 from doorward.ledger.demand import whole
 from doorward.ledger.entry import Entry
 from doorward.ledger.holds import Hold
-from doorward.ledger.pot import Lease, Pot
 from doorward.ledger.till import Purse, Share, Till
 from doorward.ledger.unbroken import unbroken
 from doorward.ledger.worst_case import WorstCase
@@ -79,7 +78,11 @@ class Held(Struct, eq=False):
         self._keep(share)
         entry = self.entry
         entry.cover = self.cover
-        budgets = list(map(_free_of, share.pots, share.leases))
+        # subject, period, cap and what is free of it after the hold, as this process knows; `None`: not known
+        budgets = [
+            (pot.subject, pot.period, pot.cap, None if pot.left is None else pot.left + lease.free)
+            for pot, lease in zip(share.pots, share.leases, strict=True)
+        ]
         entry.facts.append(("hold", {"nanos": hold.nanos, "how": hold.how, "budgets": budgets}))
         return self
 
@@ -147,8 +150,3 @@ class Held(Struct, eq=False):
             desk.till.settle(shares, cost)
             self.shares = []
             entry.cover = None  # it leads back here: a circle would wait for the collector
-
-
-def _free_of(pot: Pot, lease: Lease) -> tuple[str, str, int, int | None]:
-    """Subject, period, cap and what is free of it after the hold, as this process knows; `None`: not known."""
-    return pot.subject, pot.period, pot.cap, None if pot.left is None else pot.left + lease.free
