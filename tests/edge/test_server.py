@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.edge.raw_door import Door, answers, door, echo, on_uvloop
 
-from doorward.edge.server import CannotListen, PortInUse, Unusable, serve
+from doorward.edge.server import IDLE_GRACE_S, CannotListen, PortInUse, Unusable, serve
 
 GET = b"GET / HTTP/1.1\r\nHost: door\r\n\r\n"
 
@@ -75,6 +76,32 @@ async def test_a_stop_lets_open_calls_finish_and_closes_idle_ones() -> None:
         (answer,) = answers(await asyncio.wait_for(reader.read(), 5))
         assert answer.status == 200
         await asyncio.wait_for(opened.serving, 5)
+
+
+@on_uvloop
+async def test_a_request_that_came_while_the_process_stood_still_is_answered() -> None:
+    """A machine that gives no core for a second makes an idle connection look idle: its request lies in the kernel."""
+    loop = asyncio.get_running_loop()
+    async with door(echo, drain_s=10) as opened:
+        with socket.create_connection(("127.0.0.1", opened.port)) as idle:
+            idle.sendall(GET)
+            assert b"200 OK" in await loop.run_in_executor(None, idle.recv, 65536)
+            opened.stop.set()
+            await asyncio.sleep(0.2)
+
+            def stand_still() -> None:
+                loop.remove_reader(near)
+                idle.sendall(GET)
+                time.sleep(IDLE_GRACE_S + 0.2)
+
+            # Among what the loop has been told of, so that the request is not: its timers run before it looks again.
+            near, far = socket.socketpair()
+            with near, far:
+                loop.add_reader(near, stand_still)
+                far.send(b"!")
+                await asyncio.sleep(0.1)
+            (answer,) = answers(await loop.run_in_executor(None, idle.recv, 65536))
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
 
 
 @on_uvloop

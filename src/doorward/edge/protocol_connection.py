@@ -14,6 +14,9 @@ way of an ordinary request. What the client does not read is watched by the same
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 from typing import Any
 
 import httptools
@@ -102,8 +105,9 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def close_if_idle(self, for_s: float = 0.0) -> None:
-        """Close if nothing was asked for so many seconds."""
-        if self._running is None and self._state == BETWEEN and self.loop.time() - self._since_s >= for_s:
+        """Close if nothing was asked for so many seconds; a request that has come and was not read yet is one."""
+        idle = self._running is None and self._state == BETWEEN and self.loop.time() - self._since_s >= for_s
+        if idle and not _unread_bytes(self.transport):
             self.transport.close()
 
     def tell(self) -> None:
@@ -209,3 +213,12 @@ class Connection(HttpToolsProtocol):
             self._refuse(TooSlow("The request body stopped arriving; send it without long pauses."))
         else:
             self.transport.close()
+
+
+def _unread_bytes(transport: asyncio.Transport) -> int:
+    """What the kernel holds for us: it came after the loop last looked."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return 0
+    waiting = fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4))
+    return int.from_bytes(waiting, sys.byteorder)
