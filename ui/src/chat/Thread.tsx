@@ -110,7 +110,10 @@ function Viewport({ earlier }: { earlier: number }): ReactNode {
   );
 }
 
-/** A conversation that was opened is shown from its end; heights become known over the first few frames. */
+/**
+ * A conversation that was opened is shown from its end; one that was asked in, however soon its answer was there, from its last
+ * question. Heights become known over the first few frames.
+ */
 function useStartAtEnd(isThere: boolean, isElsewhere: boolean, scroller: HTMLDivElement | null): void {
   const chat = useChat();
   const done = useRef(chat.view.get().isRunning);
@@ -118,13 +121,17 @@ function useStartAtEnd(isThere: boolean, isElsewhere: boolean, scroller: HTMLDiv
     if (!isThere || !scroller || done.current) return;
     done.current = true;
     if (isElsewhere) return;
+    const asked = chat.view.get().said.findLast((one) => one.role === "user");
+    const isOurs = asked !== undefined && asked.key !== asked.id;
     let frames = 4;
     const down = (): void => {
-      scroller.scrollTop = scroller.scrollHeight;
+      const question = isOurs ? scroller.querySelector(`[data-said="${CSS.escape(asked.id ?? asked.key)}"]`) : null;
+      if (question) scroller.scrollTop += question.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
+      else scroller.scrollTop = scroller.scrollHeight;
       if (--frames > 0) requestAnimationFrame(down);
     };
     down();
-  }, [isThere, isElsewhere, scroller]);
+  }, [chat, isThere, isElsewhere, scroller]);
 }
 
 /** A hit in the last turn; those before it are the virtual list's. */

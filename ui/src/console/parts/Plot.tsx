@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useLook } from "@/api/look";
@@ -26,10 +26,11 @@ export function Plot({ starts, lines, kind, says, running, label, at, setAt, ope
   told.current = { setAt, open };
   const { theme } = useLook();
   const dark = useDark();
+  const isSeen = useSeen(box);
 
   useEffect(() => {
     const element = box.current;
-    if (!element || starts.length === 0) return;
+    if (!element || !isSeen || starts.length === 0) return;
     const drawn = new uPlot(optionsOf({ starts, lines, kind, says, running }, element.clientWidth, (step) => told.current.setAt(step)), dataOf(starts, lines, kind), element);
     plot.current = drawn;
     const resized = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -44,7 +45,7 @@ export function Plot({ starts, lines, kind, says, running, label, at, setAt, ope
       plot.current = null;
     };
     // eslint-disable-next-line react-hooks/exhaustive-deps -- drawn anew when the data or the colours are others
-  }, [starts, lines, kind, running, theme, dark]);
+  }, [starts, lines, kind, running, theme, dark, isSeen]);
 
   const pressed = (event: KeyboardEvent): void => {
     const last = starts.length - 1;
@@ -59,6 +60,25 @@ export function Plot({ starts, lines, kind, says, running, label, at, setAt, ope
   };
 
   return <div ref={box} role="img" aria-label={label} tabIndex={0} onKeyDown={pressed} onPointerLeave={() => setAt(null)} className={`overflow-hidden rounded-control ${open ? "cursor-pointer" : ""}`} style={{ height: HEIGHT }} />;
+}
+
+/** Once it has come near the view: a chart is drawn then, so that the page's figures need not wait for it. */
+function useSeen(element: RefObject<HTMLElement | null>): boolean {
+  const [isSeen, setIsSeen] = useState(false);
+  useEffect(() => {
+    if (!element.current) return;
+    const watch = new IntersectionObserver(
+      ([entry]) => {
+        if (!entry?.isIntersecting) return;
+        watch.disconnect();
+        setIsSeen(true);
+      },
+      { rootMargin: "200px" },
+    );
+    watch.observe(element.current);
+    return () => watch.disconnect();
+  }, [element]);
+  return isSeen;
 }
 
 /** Middle of a step: where its bar stands. */
