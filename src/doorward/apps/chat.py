@@ -10,6 +10,7 @@ from typing import Any
 
 from doorward.apps.ask import NO_TEXT, Ask, Body, chat_body, delta_of, text_of
 from doorward.apps.clean import clean, cleaned
+from doorward.apps.counting import ready_to_count
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
 from doorward.apps.history import Turn, fitting, tokens_of
@@ -102,6 +103,7 @@ class Chat:
         parent_id = await self._parent(conversation, wish)
         turns = await self._turns(conversation, parent_id)
         text = await self._guards.through(ask, text, app="chat")
+        await ready_to_count(conversation.model)
         question = self._question(text, wish.images, parent_id, conversation.model)
         turns.append(Turn(sent(question), question.tokens))
         return Ready(conversation, question, _new_id("msg"), self._body(conversation, turns, rule))
@@ -113,6 +115,7 @@ class Chat:
             raise NotFound("There is no question to this answer.", param="message_id", code="unknown_message")
         turns = await self._turns(conversation, question.id)
         conversation = replace(conversation, model=answer.model or conversation.model)
+        await ready_to_count(conversation.model)
         return Ready(conversation, question, answer.id, self._body(conversation, turns, rule))
 
     async def find(self, conversation_id: str, owner: str) -> Conversation:

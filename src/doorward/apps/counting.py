@@ -21,6 +21,13 @@ async def tokens_in(text: str, model: str) -> int:
     return sum([part.tokens async for part in in_steps(counts(text, model))])
 
 
+async def ready_to_count(model: str) -> None:
+    """Load what counting for `model` needs, if it is not there, so that nobody's call waits for it."""
+    name = encoding_for(model)
+    if name is not None and not encodings.is_loaded(name):
+        await asyncio.to_thread(encodings.load, name)
+
+
 async def in_steps(steps: Iterator[Found]) -> AsyncIterator[Found]:
     """Each step in a thread: megabytes take seconds, and a thread cannot be cancelled, so a step is the most that is wasted."""
     end = object()
