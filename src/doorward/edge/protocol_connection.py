@@ -27,7 +27,8 @@ from uvicorn.server import ServerState
 
 from doorward.core.errors import DoorwardError, TooSlow, Unavailable
 from doorward.core.exchange import header
-from doorward.edge.protocol_cycle import STOPPING, Cycle, Flow
+from doorward.edge.protocol_arriving import Flow
+from doorward.edge.protocol_cycle import STOPPING, Cycle
 from doorward.edge.protocol_head import Limits
 from doorward.edge.protocol_ids import fit_request_id
 from doorward.edge.protocol_watch import Watch

@@ -8,144 +8,77 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from doorward.core.errors import DoorwardError, Unavailable
 from doorward.core.exchange import Gone, Header
+from doorward.edge.protocol_answer_head import compose
+from doorward.edge.protocol_arriving import Arriving, Flow
 from doorward.wire import envelope
-
-if TYPE_CHECKING:
-    from doorward.edge.protocol_connection import Connection
 
 _log = logging.getLogger("doorward.edge")
 
 CYCLE = "doorward.cycle"
 """Where the scope has it."""
 _BROKEN = "Something went wrong inside Doorward; its log has this request id."
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_TEXT = bytes([9, *range(32, 127), *range(128, 256)])
-"""What a head's lines may hold between their ends."""
-_MOST_NAMES = 1024
 _JOINED_BYTES = 65536
 """Up to here copying a body behind its head is cheaper than a second system call."""
 STOPPING = "Doorward is stopping; send the call again."
 
 
-class Flow(FlowControl):
-    """Remembers when reading was last paused by us, which is no stall of the client's."""
+class Line(Protocol):
+    """What a cycle needs of its connection."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(transport)
-        self._loop = loop
-        self.resumed_s = 0.0
+    transport: asyncio.Transport
+    flow: Flow
+    loop: asyncio.AbstractEventLoop
 
-    def resume_reading(self) -> None:
-        if self.read_paused:
-            self.resumed_s = self._loop.time()
-            super().resume_reading()
+    def date_lines(self) -> Sequence[bytes]:
+        """Of the head, those that every answer has."""
+
+    def on_response_complete(self) -> None:
+        """The next request may be answered."""
 
 
-class Cycle:
+class Cycle(Arriving):
     """`gone` happens when the client leaves before its answer is whole."""
 
     __slots__ = (
-        "_body",
-        "_connection",
         "_head",
         "_left_bytes",
-        "_more",
-        "_news",
+        "_line",
         "_scope",
         "_to_head",
-        "_waits",
         "answered_with",
         "chunked",
-        "disconnected",
-        "expects_continue",
-        "flow",
         "gone",
         "keep_alive",
         "request_id",
-        "response_complete",
         "response_started",
         "told",
-        "transport",
     )
 
     def __init__(
-        self, connection: Connection, scope: dict[str, Any], gone: Gone, request_id: str, keep_alive: bool, expects_continue: bool
+        self, line: Line, scope: dict[str, Any], gone: Gone, request_id: str, keep_alive: bool, expects_continue: bool
     ) -> None:
-        self._connection = connection
-        self.transport = connection.transport
-        self.flow = connection.flow
+        super().__init__(line.transport, line.flow, expects_continue)
+        self._line = line
         self._scope: dict[str, Any] | None = scope
         self._to_head = scope["method"] == "HEAD"
         self.gone = gone
         self.request_id = request_id
         self.keep_alive = keep_alive
-        self.expects_continue = expects_continue
         self.answered_with: Sequence[Header] = ()
-        self.disconnected = False
         self.response_started = False
-        self.response_complete = False
         self.chunked = False
         self.told = False
         """It was ended from outside (`tell`): nothing of the app's is passed on any more."""
-        self._body: bytes | bytearray = b""
-        self._more = True
-        self._news = False
-        """There is something for `receive`."""
-        self._waits: asyncio.Event | None = None
         self._head = b""
         self._left_bytes = 0
         """Of the answer's body, where its length was said."""
-
-    # The request
-
-    def heard(self, body: bytes) -> None:
-        """A piece of the request's body."""
-        if not self._body:
-            self._body = body
-        else:
-            held = self._body
-            if not isinstance(held, bytearray):
-                held = self._body = bytearray(held)
-            held += body
-        if len(self._body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-        self._notify()
-
-    def heard_all(self) -> None:
-        """The request is whole. Reading goes on (a large last piece paused it), so that a client that leaves is heard."""
-        self._more = False
-        self._notify()
-        self.flow.resume_reading()
-
-    async def receive(self) -> Any:
-        """ASGI's `receive`."""
-        if self.expects_continue:
-            self.expects_continue = False
-            if not self.transport.is_closing():
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if not self.disconnected and not self.response_complete:
-            self.flow.resume_reading()
-            if not self._news:
-                if self._waits is None:
-                    self._waits = asyncio.Event()
-                await self._waits.wait()
-            self._news = False
-            if self._waits is not None:
-                self._waits.clear()
-        if self.disconnected or self.response_complete:
-            return {"type": "http.disconnect"}
-        body, self._body = self._body, b""
-        return {"type": "http.request", "body": bytes(body), "more_body": self._more}
 
     def leave(self) -> None:
         """The client has gone: `receive` says so, and whoever waits on `gone` is told at once."""
@@ -154,21 +87,7 @@ class Cycle:
             self._notify()
             self.gone.happen()
 
-    def _notify(self) -> None:
-        self._news = True
-        if self._waits is not None:
-            self._waits.set()
-
     # The answer
-
-    @property
-    def is_deaf(self) -> bool:
-        """What is said now reaches nobody."""
-        return self.disconnected or self.told
-
-    async def drained(self) -> None:
-        """Wait until the client has taken some of what was written to it."""
-        await self.flow.drain()
 
     def begin(self, status: int, headers: Sequence[Header]) -> None:
         """The head. It waits for the first body bytes, so that a short answer is one packet and one system call."""
@@ -176,7 +95,7 @@ class Cycle:
             return
         self._compose(status, headers)
         # Whoever sends a head and then waits for its body still shows the head at once.
-        self._connection.loop.call_soon(self._send_head)
+        self._line.loop.call_soon(self._send_head)
 
     def say(self, body: bytes) -> None:
         """A piece of the body."""
@@ -270,29 +189,8 @@ class Cycle:
         self.response_started = True
         self.expects_continue = False
         self.answered_with = headers
-        has_body = status >= 200 and status not in (204, 304)
-        chunked = has_body and not self._to_head
-        lines = [STATUS_LINE[status], *self._connection.date_lines()]
-        for name, value in headers:
-            if name not in _fit_names:
-                _check_name(name)
-            if name == b"content-length":
-                chunked = False
-                self._left_bytes = int(value)
-            elif name == b"connection" and b"close" in value.lower():
-                self.keep_alive = False
-                continue
-            lines.append(b"%b: %b\r\n" % (name, value))
-        # All lines at once: what is no text in them must be their own ends.
-        if b"".join(lines).translate(None, _TEXT) != b"\r\n" * len(lines):
-            raise RuntimeError("a header of the answer holds characters that are not allowed there")
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        if chunked:
-            self.chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        lines.append(b"\r\n")
-        self._head = b"".join(lines)
+        head = compose(status, headers, self._line.date_lines(), to_head=self._to_head, keeps=self.keep_alive)
+        self._head, self.chunked, self._left_bytes, self.keep_alive = head.data, head.chunked, head.length_bytes, head.keeps
 
     def _send_head(self) -> None:
         head, self._head = self._head, b""
@@ -325,15 +223,4 @@ class Cycle:
             self._notify()
             if not self.keep_alive:
                 self.transport.close()
-            self._connection.on_response_complete()
-
-
-_fit_names: set[bytes] = set()
-"""Names of headers that were looked at; the apps' own, so there are few."""
-
-
-def _check_name(name: bytes) -> None:
-    if not _NAME.fullmatch(name):
-        raise RuntimeError("a header of the answer holds characters that are not allowed there")
-    if len(_fit_names) < _MOST_NAMES:
-        _fit_names.add(name)
+            self._line.on_response_complete()
