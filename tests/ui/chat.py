@@ -41,7 +41,8 @@ async def ask(s: Stage, text: str) -> None:
 
 
 async def edit_last(s: Stage, text: str) -> None:
-    """By the keyboard: up in the empty composer, the new text, Enter."""
+    """By the keyboard, once the answer has ended: up in the empty composer, the new text, Enter."""
+    await expect(s.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
     await s.page.get_by_label("Message").press("ArrowUp")
     await s.page.get_by_label("Edit your message").fill(text)
     await s.page.keyboard.press("Enter")
