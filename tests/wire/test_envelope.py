@@ -105,6 +105,17 @@ def test_pieces_hide_no_key_and_change_nothing_else(key: str, before: int, after
     assert b"".join([*pieces, scrubber.end()]) == scrub(text)
 
 
+@pytest.mark.parametrize("key", KEYS + ANNOUNCED)
+def test_a_key_at_the_edge_of_what_is_held_is_hidden(key: str) -> None:
+    """Wherever that edge falls: before the key, in each place of it, behind it."""
+    text = b"word " * 200 + b'"' + key.encode() + b'"' + b" more" * 200
+    for shown in range(998, 1004 + len(key)):
+        scrubber = Scrubber()
+        edge = shown + 512
+        sent = scrubber.feed(text[:edge]) + scrubber.feed(text[edge:]) + scrubber.end()
+        assert sent == scrub(text)
+
+
 def test_a_run_without_end_is_not_held_for_ever() -> None:
     scrubber = Scrubber()
     sent = b"".join(scrubber.feed(b"sk-" + b"A1b2" * 1000 if not number else b"A1b2" * 1000) for number in range(100))
