@@ -12,8 +12,9 @@ from doorward.upstream.classify import Outcome
 
 MOST_ATTEMPTS = 6
 """At most 5 retries."""
-SPACING_S = 1.5
-"""Never more than two attempts at one model within this time, so that an outage is not helped along."""
+SPACING_S = 1.6
+"""Never more than two attempts at one model within 1.5 s as the upstream sees them, so that an outage is not helped along: the
+rest is for a first one that was longer on its way."""
 FIRST_BACKOFF_S = 0.25
 BACKOFF_GROWS = 2.0
 MOST_BACKOFF_S = 8.0
