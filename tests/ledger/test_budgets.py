@@ -28,6 +28,7 @@ from tests.ledger.purse import (
 from doorward.core.errors import BudgetExceeded, CostUnbounded, StoreError, Unavailable
 from doorward.core.money import Nanos, nanos_of_usd
 from doorward.ledger import till
+from doorward.ledger.budgets import Budgets
 from doorward.ledger.entry import AttemptState, Entry
 from doorward.ledger.pot import LeaseTimes
 from doorward.providers.route import Plan, Route
@@ -284,11 +285,17 @@ async def test_a_period_ends_with_calls_open(url: str) -> None:
         ahead = budgets.leasing.wall
 
         budgets.leasing.wall = lambda: ahead() + 86_400  # type: ignore[method-assign]
-        budgets.till.look_anew()
+        _look_anew(budgets)
         await call(budgets, me, cents=5, usd="0.02")
         await first
         await eventually(lambda: leased(url) == 0)
         assert sorted(row[0] for row in rows(url, "SELECT spent_nanos FROM budget_periods")) == [20_000_000, 50_000_000]
+
+
+def _look_anew(budgets: Budgets) -> None:
+    """At the periods' ends and what follows from them, which is otherwise done when they have come."""
+    budgets.till._periods.clear()
+    budgets.till._purses.clear()
 
 
 async def test_a_jump_of_this_machine_s_clock_resets_no_period(url: str) -> None:
@@ -308,7 +315,7 @@ async def test_a_jump_of_this_machine_s_clock_resets_no_period(url: str) -> None
         await call(budgets, me)
         for jump in (86_400.0, -86_400.0, 3600.0):
             clock.off = jump
-            budgets.till.look_anew()
+            _look_anew(budgets)
             await budgets.refresh()
         await call(budgets, me)
         with pytest.raises(BudgetExceeded):

@@ -103,11 +103,6 @@ class Till:
         self._purses[caller.purse or caller.key_id, caller.user_id] = purse
         return purse
 
-    def look_anew(self) -> None:
-        """At the periods' ends and everything that follows from them."""
-        self._periods.clear()
-        self._purses.clear()
-
     def pots(self, caps: Sequence[Cap]) -> tuple[Pot, ...]:
         return tuple([self._pot(cap) for cap in caps])
 

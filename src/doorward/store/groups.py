@@ -80,7 +80,7 @@ def grouped(calls: Iterable[CallRow]) -> list[Group]:
         is_cached = call.cache in CACHED
         first_ms, cost = call.first_byte_ms, call.cost_nanos
         kind = (  # `Group`'s fields in order
-            int(call.started_at // BUCKET_S) * BUCKET_S,
+            bucket_of(call.started_at),
             call.owner,
             call.key_id or "",
             call.user_id or "",
@@ -91,7 +91,7 @@ def grouped(calls: Iterable[CallRow]) -> list[Group]:
             call.account_id,
             error,
             is_cached,
-            None if first_ms is None or error or is_cached else bisect_right(_EDGES, first_ms),
+            None if first_ms is None or error or is_cached else bin_of(first_ms),
         )
         measures = sums.get(kind)
         if measures is None:
