@@ -207,7 +207,7 @@ async def test_rescue_holds_and_settles_each_attempt_on_its_own(url: str) -> Non
         page = entry(me, asked)
         async with budgets.hold(me, ROUTE, asked, page) as held:
             name, noted = page.facts[0]
-            assert (name, [(subject, cap, free) for subject, _, cap, free in noted["budgets"]]) == (
+            assert (name, [(subject, cap, free) for (subject, _, cap), free in zip(noted["of"], noted["free"], strict=True)]) == (
                 "hold",
                 [("key:k1", nanos_of_usd("0.05"), nanos_of_usd("0.03"))],
             )

@@ -9,17 +9,21 @@ from tests.ledger.conftest import answered, caller, exchange
 from tests.telemetry.calls import settled
 
 from doorward.ledger.entry import Entry
-from doorward.ledger.why import explain
+from doorward.ledger.why import Step, explain
 from doorward.store.call_rows import AttemptRow
 
 
-def told(cache: str = "off", attempts: int = 1, *facts: tuple[str, dict[str, Any]], **changes: Any) -> list[tuple[str, str]]:
+def explained(cache: str, attempts: int, *facts: tuple[str, dict[str, Any]], **changes: Any) -> list[Step]:
     made = settled(cache=cache, facts=msgspec.json.encode(facts).decode(), held_nanos=changes.pop("held_nanos", None), **changes)
     rows: list[AttemptRow] = []
     for number in range(1, attempts + 1):
         state = "done" if number == attempts else "failed"
         rows.append(msgspec.structs.replace(made.attempts[0], number=number, state=state, status=200 if state == "done" else 503))
-    return [(step["step"], step["says"]) for step in explain(made.call, rows)]
+    return explain(made.call, rows)
+
+
+def told(cache: str = "off", attempts: int = 1, *facts: tuple[str, dict[str, Any]], **changes: Any) -> list[tuple[str, str]]:
+    return [(step["step"], step["says"]) for step in explained(cache, attempts, *facts, **changes)]
 
 
 def test_the_steps_stand_in_the_order_in_which_they_happened() -> None:
@@ -28,9 +32,9 @@ def test_the_steps_stand_in_the_order_in_which_they_happened() -> None:
         3,
         ("limits", {"left": {"rpm": [41, 60], "seats": [1, 2]}}),
         ("route", {"asked": "gpt-4o-mini", "why": "exact id at openai", "rescue": True}),
-        ("hold", {"nanos": 9_000, "how": "gpt-4o-mini: 85 tokens in, 20 out"}),
+        ("hold", {"worst": {"nanos": 9_000, "model": "gpt-4o-mini", "reads": 85, "writes": 20}}),
         ("wait", {"s": 0.25, "provider": "openai", "after_attempt": 1}),
-        ("hold", {"nanos": 9_000, "how": "a further attempt", "after_attempt": 2}),
+        ("hold", {"worst": {"nanos": 9_000, "words": "a further attempt"}, "after_attempt": 2}),
         ("rescue", {"by": "replay", "provider": "azure", "model": "gpt-4o", "after_attempt": 3}),
         ("price", {"attempt": 3, "known": False, "why": "no list", "after_attempt": 3}),
     )
@@ -80,9 +84,16 @@ def test_a_refusal_says_what_its_caller_was_told() -> None:
 
 
 def test_a_hold_says_what_is_free_of_each_budget_after_it() -> None:
-    budgets = [["key:k1", "2026-11", 10_000_000_000, 3_190_000_000], ["all", "ever", 90_000_000_000, None]]
-    says = dict(told("off", 1, ("hold", {"nanos": 13_400_000, "how": "85 tokens in", "budgets": budgets})))["hold"]
-    assert says == "Held $0.0134: 85 tokens in; $3.19 of the $10 of the key free after it"
+    of = [["key:k1", "2026-11", 10_000_000_000], ["all", "ever", 90_000_000_000]]
+    worst = {"nanos": 13_400_000, "model": "text-embedding-3-small", "reads": 85}
+    steps = explained("off", 1, ("hold", {"worst": worst, "of": of, "free": [3_190_000_000, None]}))
+    (step,) = [step for step in steps if step["step"] == "hold"]
+    assert step["says"] == "Held $0.0134: text-embedding-3-small: 85 tokens in; $3.19 of the $10 of the key free after it"
+    assert step["details"] == {
+        "nanos": 13_400_000,
+        "how": "text-embedding-3-small: 85 tokens in",
+        "budgets": [["key:k1", "2026-11", 10_000_000_000, 3_190_000_000], ["all", "ever", 90_000_000_000, None]],
+    }
 
 
 def test_a_note_remembers_how_many_attempts_had_begun() -> None:

@@ -12,6 +12,7 @@ from tests.house import House
 from doorward.core.caller import KeyLimits
 from doorward.core.client_key import make
 from doorward.core.secret import Secret
+from doorward.ledger.holds import Hold
 from doorward.store.call_rows import AttemptRow, CallRow, Refusal, Settled
 from doorward.store.calls import Calls
 from doorward.store.client_keys import KeyRow
@@ -159,9 +160,9 @@ def rescued(book: Book, at: float) -> Settled:
         (
             "hold",
             {
-                "nanos": 13_400_000,
-                "how": "gpt-4o: 812 tokens in, 1000 out",
-                "budgets": [(f"key:{book.keys['mobile app']}", "2026-11", 10_000_000_000, 3_190_000_000)],
+                "worst": Hold(13_400_000, "", "gpt-4o", 812, 1000),
+                "of": [(f"key:{book.keys['mobile app']}", "2026-11", 10_000_000_000)],
+                "free": [3_190_000_000],
             },
         ),
     ]

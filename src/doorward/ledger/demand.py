@@ -65,12 +65,16 @@ class _Tool(Struct, gc=False):
     type: str = "function"
 
 
+_Content = str | list[_Part] | _Part | bool | int | float | None
+"""Text, parts, or one part alone as a computer's screenshot; a number is no content and costs nothing but its bytes."""
+
+
 class _Item(Struct, gc=False):
     """A chat message, or an input item of `/v1/responses`."""
 
     type: str = "message"
-    content: Raw | UnsetType = UNSET
-    output: Raw | UnsetType = UNSET
+    content: _Content = None
+    output: _Content = None
     audio: Raw | UnsetType = UNSET
 
 
@@ -103,14 +107,13 @@ class _Image(Struct):
     partial_images: int | None = None
 
 
-_LIST, _OBJECT = b"[{"
+_LIST = ord("[")
 
 _decode_chat = msgspec.json.Decoder(_Chat).decode
 _decode_completion = msgspec.json.Decoder(_Completion).decode
 _decode_responses = msgspec.json.Decoder(_Responses).decode
 _decode_image = msgspec.json.Decoder(_Image).decode
 _decode_items = msgspec.json.Decoder(list[_Item]).decode
-_decode_parts = msgspec.json.Decoder(list[_Part]).decode
 
 
 async def whole(exchange: Exchange) -> bytes:
@@ -187,15 +190,18 @@ def _items(demand: Demand, items: Iterable[_Item], field: str) -> None:
     for item in items:
         if item.type == "item_reference" or (item.audio is not UNSET and _given(item.audio)):
             demand.by_reference = demand.by_reference or field
-        for raw in (item.content, item.output):
-            if raw is UNSET:
-                continue
-            first = memoryview(raw)[0]
-            if first == _LIST:
-                for part in _decode_parts(raw):
-                    _part(demand, part, field)
-            elif first == _OBJECT:  # a computer's screenshot
-                _part(demand, msgspec.json.decode(raw, type=_Part), field)
+        if not isinstance(item.content, str):
+            _content(demand, item.content, field)
+        if item.output is not None:
+            _content(demand, item.output, field)
+
+
+def _content(demand: Demand, content: _Content, field: str) -> None:
+    if isinstance(content, list):
+        for part in content:
+            _part(demand, part, field)
+    elif isinstance(content, _Part):
+        _part(demand, content, field)
 
 
 def _part(demand: Demand, part: _Part, field: str) -> None:

@@ -13,10 +13,8 @@ FOLLOWER_ROWS = 1000
 
 class Followers:
     def __init__(self) -> None:
+        self.count = 0
         self._queues: set[asyncio.Queue[CallRow]] = set()
-
-    def __bool__(self) -> bool:
-        return bool(self._queues)
 
     def show(self, call: CallRow) -> None:
         for queue in self._queues:
@@ -27,8 +25,10 @@ class Followers:
     async def calls(self) -> AsyncIterator[CallRow]:
         queue: asyncio.Queue[CallRow] = asyncio.Queue(FOLLOWER_ROWS)
         self._queues.add(queue)
+        self.count += 1
         try:
             while True:
                 yield await queue.get()
         finally:
             self._queues.discard(queue)
+            self.count -= 1

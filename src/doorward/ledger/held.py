@@ -14,7 +14,7 @@ from doorward.core.money import usd_text
 from doorward.ledger.demand import whole
 from doorward.ledger.entry import Entry
 from doorward.ledger.holds import Hold
-from doorward.ledger.till import Purse, Share, Till
+from doorward.ledger.till import Purse, Share, Till, names_of
 from doorward.ledger.unbroken import unbroken
 from doorward.ledger.worst_case import WorstCase
 from doorward.providers.route import Route
@@ -68,7 +68,7 @@ class Held(Struct, eq=False):
     async def __aenter__(self) -> Held:
         desk, exchange = self.desk, self.exchange
         body = exchange.body.data or await whole(exchange)
-        hold = desk.worst.bounded(self.route, exchange, body)
+        hold = desk.worst.bounded(self.route, exchange, body, self.entry.known)
         if not hold.nanos:
             return self
         share = desk.till.take(self.purse.pots, hold.nanos)
@@ -78,12 +78,9 @@ class Held(Struct, eq=False):
         self._keep(share)
         entry = self.entry
         entry.cover = self.cover
-        # subject, period, cap and what is free of it after the hold, as this process knows; `None`: not known
-        budgets = [
-            (pot.subject, pot.period, pot.cap, None if pot.left is None else pot.left + lease.free)
-            for pot, lease in zip(share.pots, share.leases, strict=True)
-        ]
-        entry.facts.append(("hold", {"nanos": hold.nanos, "how": hold.how, "budgets": budgets}))
+        purse = self.purse
+        names = purse.names if share.pots is purse.pots else names_of(share.pots)
+        entry.facts.append(("hold", {"worst": hold, "of": names, "free": share.free}))
         return self
 
     async def _obtain(self, hold: Hold, body: bytes) -> tuple[Hold, Share]:
@@ -114,10 +111,10 @@ class Held(Struct, eq=False):
         """Hold for one attempt more: as much as for the first, or `nanos`. Raises `BudgetExceeded`."""
         if self.hold is None:
             return
-        hold = self.hold if nanos is None else Hold(nanos, "a further attempt")
+        hold = Hold(self.hold.nanos if nanos is None else nanos, "a further attempt")
         pots = self.shares[0].pots  # of the period in which the call was admitted
         self._keep(await self.desk.till.obtain(lambda: pots, hold))
-        self.entry.note("hold", nanos=hold.nanos, how="a further attempt")
+        self.entry.note("hold", worst=hold)
 
     async def cover(self, billed: int) -> bool:
         """Before a further attempt: `billed` ones may have been charged already. `False`: the budgets do not allow it."""

@@ -45,10 +45,22 @@ class Bounds:
     """Nano-dollars for a million tokens of a model whose price is not known; `None`: such calls are refused."""
 
 
-class Hold(Struct, frozen=True, gc=False):
+class Hold(Struct, frozen=True, gc=False, omit_defaults=True):
+    """`words` says where it comes from; empty: so many tokens of `model`, which only somebody who asks puts in words."""
+
     nanos: int
-    how: str
-    """One line for "why?"."""
+    words: str = ""
+    model: str | None = None
+    reads: int = 0
+    writes: int | None = None
+    """`None`: nothing is written, as by embeddings."""
+
+    @property
+    def how(self) -> str:
+        """One line for "why?"."""
+        if self.words:
+            return self.words
+        return f"{self.model}: {self.reads} tokens in" + ("" if self.writes is None else f", {self.writes} out")
 
 
 FREE = Hold(0, "free")

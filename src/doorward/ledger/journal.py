@@ -99,14 +99,15 @@ class Journal:
 
     def settled(self, segment: Segment, payload: bytes) -> None:
         """Write how a call ended into the space that its opening reserved. `OSError`: the disk itself is broken."""
-        self._end(segment, frame(ENDED, payload))
+        self._end(segment, ENDED, payload)
 
     def closed(self, segment: Segment, opening: str) -> None:
         """A refusal: the opening needs no row."""
-        self._end(segment, frame(CLOSED, opening.encode()))
+        self._end(segment, CLOSED, opening.encode())
         self.moved(segment)
 
-    def _end(self, segment: Segment, data: bytes) -> None:
+    def _end(self, segment: Segment, kind: int, payload: bytes) -> None:
+        data = frame(kind, payload)
         segment.reserved -= SETTLING_BYTES
         if len(data) > SETTLING_BYTES:
             self._ensure(segment, len(data))

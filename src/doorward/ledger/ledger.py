@@ -81,7 +81,7 @@ class Ledger:
         self._open = 0
         self._begun: dict[str, tuple[Opened, Segment]] = {}
         """Open calls that stand in the journal, by opening."""
-        self._charge = self._charge_unknown
+        self._on_begin, self._charge = self.begin, self._charge_unknown
         self._number = 0
         self._complain = Rarely(named(__name__), clock)
         self._keeping = Keeping(self.journal, self.book, clock, self._complain, sync_s=sync_s, replayed=replayed)
@@ -104,7 +104,7 @@ class Ledger:
             f"{self.start_id}-{self._number}",
             known,
             tags=tags,
-            begin=self.begin,
+            begin=self._on_begin,
             charge=self._charge,
         )
         return OpenEntry(self, entry)
@@ -177,7 +177,7 @@ class Ledger:
             for attempt in attempts:
                 dropped += attempt.dropped_events
             self._witness.settled(closing.rows, entry.exchange, dropped)
-        if self._followers:
+        if self._followers.count:
             self._followers.show(closing.rows().call)
 
     def _close(self, begun: tuple[Opened, Segment] | None, entry: Entry) -> None:

@@ -30,12 +30,6 @@ class Terms(Struct, frozen=True, gc=False):
     max_output: int
 
 
-def is_plain(demand: Demand) -> bool:
-    return not (
-        demand.tools or demand.images or demand.hears or demand.speaks or demand.searches or demand.by_reference is not None
-    )
-
-
 class PlainTerms:
     """Kept until prices move. Not for several threads."""
 
@@ -46,7 +40,9 @@ class PlainTerms:
         self._of: dict[tuple[Route, str, str | None], tuple[Terms, ...] | None] = {}
 
     def hold(self, demand: Demand, route: Route) -> Hold | None:
-        """Of a plain demand; `None`: a price or a limit is not known, or the model has fees of its own."""
+        """`None`: the demand is not plain, a price or a limit is not known, or the model has fees of its own."""
+        if demand.tools or demand.images or demand.hears or demand.speaks or demand.searches or demand.by_reference is not None:
+            return None
         generation = self._prices.current()
         if generation != self._generation or len(self._of) >= MOST_ROUTES:
             self._generation = generation
@@ -56,7 +52,9 @@ class PlainTerms:
             terms = self._of[asked]
         except KeyError:
             terms = self._of[asked] = self._terms(*asked)
-        return None if terms is None else _worst(demand, terms)
+        if terms is None:
+            return None
+        return _bill(demand, terms[0]) if len(terms) == 1 else _worst(demand, terms)
 
     def _terms(self, route: Route, kind: str, tier: str | None) -> tuple[Terms, ...] | None:
         found: dict[Terms, None] = {}
@@ -87,26 +85,18 @@ class PlainTerms:
 
 
 def _worst(demand: Demand, terms: tuple[Terms, ...]) -> Hold:
-    told, grains, reads, out = None, -1, 0, 0
-    for one in terms:
-        bill = _bill(demand, one)
-        if bill[0] > grains:
-            told, (grains, reads, out) = one, bill
-    if told is None:
-        return FREE
-    how = f"{told.model}: {reads} tokens in, {out} out" if told.writes else f"{told.model}: {reads} tokens in"
-    return Hold(nanos_up(grains), how)
+    return max([_bill(demand, one) for one in terms], key=lambda hold: hold.nanos, default=FREE)
 
 
-def _bill(demand: Demand, one: Terms) -> tuple[int, int, int]:
-    """Grains, tokens in, tokens out."""
+def _bill(demand: Demand, one: Terms) -> Hold:
     reads, rate = demand.input_bytes + OVERHEAD_TOKENS, one.reads
     if one.window is not None and reads > one.window:
         reads = one.window
     grains = one.request + reads * (rate[0][1] if len(rate) == 1 else dearest(rate, reads))
     rate = one.writes
     if not rate:
-        return grains, reads, 0
+        return Hold(nanos_up(grains), "", one.model, reads)
     limit = demand.output_limit
     out = (one.max_output if limit is None else limit) * demand.n + demand.extra_output
-    return grains + out * (rate[0][1] if len(rate) == 1 else dearest(rate, reads)), reads, out
+    grains += out * (rate[0][1] if len(rate) == 1 else dearest(rate, reads))
+    return Hold(nanos_up(grains), "", one.model, reads, out)

@@ -34,6 +34,16 @@ class Share(Struct, frozen=True, gc=False):
     pots: tuple[Pot, ...]
     leases: tuple[Lease, ...]
     nanos: int
+    free: list[int | None]
+    """What is left of each budget beside it, as this process knew; `None`: not known."""
+
+
+Names = tuple[tuple[str, str, int], ...]
+"""Subject, period and cap of each budget, for "why?"."""
+
+
+def names_of(pots: tuple[Pot, ...]) -> Names:
+    return tuple([(pot.subject, pot.period, pot.cap) for pot in pots])
 
 
 class Purse(Struct, frozen=True, eq=False):
@@ -43,6 +53,7 @@ class Purse(Struct, frozen=True, eq=False):
     period: Period | None
     caps: tuple[Cap, ...]
     pots: tuple[Pot, ...]
+    names: Names
     until: float
     dropped: int
 
@@ -99,7 +110,7 @@ class Till:
         limits, caps = caller.limits, tuple(self.caps_of(caller))
         pots = self.pots(caps)
         until = min((self._periods[cap.period][1] for cap in caps), default=FOREVER_S)
-        purse = Purse(limits.budget_nanos, limits.budget_period, caps, pots, until, self.leasing.dropped)
+        purse = Purse(limits.budget_nanos, limits.budget_period, caps, pots, names_of(pots), until, self.leasing.dropped)
         self._purses[caller.purse or caller.key_id, caller.user_id] = purse
         return purse
 
@@ -127,17 +138,21 @@ class Till:
     def take(self, pots: tuple[Pot, ...], nanos: int) -> Share | None:
         """All or none, without a wait; `None`: some pot is too small."""
         now = self._clock.monotonic()
-        leases = []
+        leases, beside = [], []
         for pot in pots:
             lease = pot.lease
             # `pot.has`, written out: each call asks it of each of its budgets
-            if lease is None or now >= lease.stop_at or lease.granted - lease.total + lease.booked - lease.held < nanos:
+            if lease is None or now >= lease.stop_at:
+                return None
+            free = lease.granted - lease.total + lease.booked - lease.held - nanos
+            if free < 0:
                 return None
             leases.append(lease)
+            beside.append(None if pot.left is None else pot.left + free)
         for lease in leases:
             lease.held += nanos
             lease.used_at = now
-        return Share(pots, tuple(leases), nanos)
+        return Share(pots, tuple(leases), nanos, beside)
 
     async def obtain(self, find: Callable[[], tuple[Pot, ...]], hold: Hold) -> Share:
         """`take`, leasing more where it is needed. Raises `BudgetExceeded`, `Unavailable`, `StoreError`."""

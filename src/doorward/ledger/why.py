@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from doorward.core.money import usd_text
+from doorward.ledger.holds import Hold
 from doorward.ledger.why_words import CACHE, said
 from doorward.store.call_rows import AttemptRow, CallRow
 
@@ -65,7 +66,19 @@ def _facts(text: str) -> list[tuple[str, dict[str, Any]]]:
         found = msgspec.json.decode(text, type=list[tuple[str, dict[str, Any]]])
     except msgspec.MsgspecError:
         return []
+    for name, details in found:
+        if name == "hold" and isinstance(details.get("worst"), dict):
+            _tell_hold(details)
     return found
+
+
+def _tell_hold(details: dict[str, Any]) -> None:
+    """A hold is noted in numbers on the way: here they are put in words, and each budget beside what was left of it."""
+    hold = msgspec.convert(details.pop("worst"), Hold)
+    of, free = details.pop("of", ()), details.pop("free", ())
+    details |= {"nanos": hold.nanos, "how": hold.how}
+    if of:
+        details["budgets"] = [[*name, left] for name, left in zip(of, free, strict=False)]
 
 
 def _step(name: str, says: str, at_ms: float | None = None, **details: Any) -> Step:

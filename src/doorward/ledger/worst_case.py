@@ -11,10 +11,11 @@ import msgspec
 from doorward.core.exchange import Exchange
 from doorward.ledger import demand
 from doorward.ledger.holds import FREE, Bounds, Hold, hold_for
-from doorward.ledger.terms import PlainTerms, is_plain
+from doorward.ledger.terms import PlainTerms
 from doorward.providers.prices import Prices
 from doorward.providers.route import Route
 from doorward.providers.tokens import Count
+from doorward.wire.endpoints import Endpoint
 
 Counter = Callable[[str, Mapping[str, Any], str], Count]
 """(kind of endpoint, the decoded body, model) -> its input tokens."""
@@ -32,12 +33,14 @@ class WorstCase:
     async def of(self, route: Route, exchange: Exchange) -> Hold:
         return self.bounded(route, exchange, exchange.body.data or await demand.whole(exchange))
 
-    def bounded(self, route: Route, exchange: Exchange, body: bytes) -> Hold:
-        endpoint = demand.endpoint_of(exchange)
+    def bounded(self, route: Route, exchange: Exchange, body: bytes, endpoint: Endpoint | None = None) -> Hold:
+        """`endpoint`: the exchange's, where somebody has looked it up."""
+        if endpoint is None:
+            endpoint = demand.endpoint_of(exchange)
         if endpoint.bills == "free":
             return FREE
         asked = demand.read(endpoint.kind, exchange, body, form=endpoint.form)
-        if is_plain(asked) and (hold := self._plain.hold(asked, route)) is not None:
+        if (hold := self._plain.hold(asked, route)) is not None:
             return hold
         return hold_for(asked, route, self._prices, self._bounds)
 

@@ -109,7 +109,8 @@ class Prices:
         self._cards: dict[tuple[str, str, str | None], Card | None] = {}
         self._reach: dict[tuple[str, str | None, str | None], list[Card]] = {}
         self._tariffs: dict[tuple[str, str | None, str | None, bool, bool, bool, bool], Tariff | None] = {}
-        self._minute = -1
+        self._fresh = (0.0, 0.0)
+        """The minute that rates were looked up in: its start and end, in unix seconds."""
         self._generation = 0
         self._images: dict[str, dict[tuple[str, str], int]] = {
             model: {key: grains_of(usd, 1) for key, usd in rows.items()} for model, rows in facts.image_usd.items()
@@ -168,14 +169,16 @@ class Prices:
 
     def _freshen(self) -> None:
         """Dates and hours of the day move prices; model names come from clients, so they are bounded."""
-        minute = int(self._clock.wall() // 60)
-        if minute != self._minute or len(self._cards) > _REMEMBERED:
-            self._minute = minute
+        now_s = self._clock.wall()
+        if not self._fresh[0] <= now_s < self._fresh[1] or len(self._cards) > _REMEMBERED:
+            minute_s = now_s // 60 * 60
+            self._fresh = (minute_s, minute_s + 60)
             self._forget()
 
     def current(self) -> int:
         """A number that changes whenever prices may: for who keeps what follows from them."""
-        if int(self._clock.wall() // 60) != self._minute:
+        since, until = self._fresh
+        if not since <= self._clock.wall() < until:
             self._freshen()
         return self._generation
 
