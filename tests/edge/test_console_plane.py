@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.edge.plane import Plane, plane
+from tests.telemetry.calls import settled
 from tests.ui.book import Book, fill, many
 
 from doorward.providers.route import Plan
@@ -90,6 +91,14 @@ def test_percentiles_are_exact_to_a_bin() -> None:
     assert percentile_ms({}, 0.5) is None
     assert bin_of(0.0) == 0
     assert bin_of(1e12) == 100
+
+
+async def test_a_first_byte_is_shown_in_the_bin_that_its_calls_had(tmp_path: Path) -> None:
+    async with plane(tmp_path) as door:
+        await Calls(door.door.app.ground.store).absorb([settled(first_byte_ms=100.0) for _ in range(40)])
+        now_s = door.door.app.clock.wall()
+        found = await door.ask("GET", f"/overview?from={now_s - DAY_S:.0f}")
+        assert 2.0 ** (26 / 4) < found["now"]["first_byte_p95_ms"] < 2.0 ** (27 / 4), "100 ms lies between 90.5 and 107.6"
 
 
 async def test_tallies_of_every_level_add_up_to_the_same(tmp_path: Path) -> None:

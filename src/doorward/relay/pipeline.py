@@ -69,7 +69,7 @@ class Pipeline:
                 if (cached := await self.response_cache.find(caller, key, exchange, entry)) is not None:
                     yield slot.show(cached if page is None else page.through(cached))
                     return
-                fresh = self.response_cache.is_bypassed(exchange)
+                fresh = key is not None and self.response_cache.is_bypassed(exchange)
                 sharing = self.shared_calls.through(exchange, caller, entry, key, fresh=fresh)
                 async with sharing as joined:
                     if joined is not None:
