@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from tests.ledger.conftest import CHAT, MemoryShelf, answered, caller, exchange
 
 from doorward.core.clock import SystemClock
+from doorward.core.errors import LimitExceeded
 from doorward.ledger.ledger import Ledger
 from doorward.providers.prices import Prices
 from doorward.store.call_rows import Refusal, Settled
@@ -20,6 +22,37 @@ class SlowShelf(MemoryShelf):
     async def absorb(self, rows: Sequence[Settled], refusals: Sequence[tuple[Refusal, int]] = ()) -> int:
         await asyncio.sleep(0.01)
         return await super().absorb(rows, refusals)
+
+
+class Unstoppable(MemoryShelf):
+    """Goes on to the end of what it has begun, as SQLite's thread does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = asyncio.Event()
+        self._tasks: set[asyncio.Task[int]] = set()
+
+    async def absorb(self, rows: Sequence[Settled], refusals: Sequence[tuple[Refusal, int]] = ()) -> int:
+        self.began.set()
+        task = asyncio.create_task(self._absorb(rows, refusals))
+        self._tasks.add(task)
+        return await asyncio.shield(task)
+
+    async def _absorb(self, rows: Sequence[Settled], refusals: Sequence[tuple[Refusal, int]]) -> int:
+        await asyncio.sleep(0.05)
+        return await super().absorb(rows, refusals)
+
+
+async def test_a_stop_in_the_middle_of_a_batch_counts_no_refusal_twice(tmp_path: Path, prices: Prices) -> None:
+    shelf = Unstoppable()
+    ledger = Ledger(tmp_path / "journal", "start1", shelf, prices, SystemClock())
+    await ledger.start()
+    with pytest.raises(LimitExceeded):
+        async with ledger.entry(caller(), exchange(), CHAT):
+            raise LimitExceeded("too many")
+    await shelf.began.wait()
+    await ledger.stop()
+    assert sum(shelf.refusals.values()) == 1
 
 
 async def test_two_flushes_at_once_move_every_row(tmp_path: Path, prices: Prices) -> None:

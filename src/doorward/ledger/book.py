@@ -9,6 +9,7 @@ its file may go then, and with it the only copy that a power loss cannot take.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ MEMORY_ROWS = 20_000
 RETRY_S = 0.5
 FINISH_S = 6.0
 """On stopping, a database that is away or locked is asked again this long; one more try may then wait for SQLite's lock."""
+BATCH_END_S = 1.0
+"""On stopping, a batch that is on its way to the database may end."""
 SAMPLED = 3
 """Refusals of one key and reason that get a full row in a minute, for "why?"."""
 
@@ -210,6 +213,12 @@ class Book:
                 self._refused_rows += 1
                 _log.exception("the database refuses the row of call %s", row.call.id)
         return written
+
+    async def between_batches(self, within_s: float = BATCH_END_S) -> None:
+        """Return when no batch is on its way, or after `within_s`: one that is cut off may be written all the same."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s), self._flushing:
+                pass
 
     async def finish(self) -> None:
         """On stopping: move what is left, and try again for `FINISH_S`. What cannot be moved stays in the journal."""

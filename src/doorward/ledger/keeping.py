@@ -44,6 +44,7 @@ class Keeping:
         ]
 
     async def stop(self) -> None:
+        await self._book.between_batches()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
