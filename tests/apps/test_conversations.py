@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,21 @@ async def test_ten_thousand_messages_open_at_once(store: Store) -> None:
     assert [message.id for message in chain] == ids[-200:]
     assert min(times) < 0.05, times
     assert len(await rows.chain("conv_1", ids[-1])) == 10_000
+
+
+async def test_nobody_writes_into_anothers_conversation(store: Store) -> None:
+    """Whichever way somebody came by its id: it is looked at again where it is written."""
+    rows = Conversations(store)
+    theirs = Conversation("conv_1", "they", "t", "m", None, "", None, 1.0, 1.0)
+    assert await rows.append(theirs, [Message("a", None, "user", "theirs", 1)])
+    for leaf in (None, "a"):
+        mine = replace(theirs, owner="me", leaf_id=leaf)
+        assert not await rows.append(mine, [Message("b", leaf, "user", "mine", 1)])
+    found = await rows.find("conv_1", "they")
+    assert found is not None
+    assert found.leaf_id == "a"
+    assert await rows.find("conv_1", "me") is None
+    assert [one.id for one in await rows.all_messages("conv_1")] == ["a"]
 
 
 async def test_what_was_deleted_meanwhile_is_not_written_to(store: Store) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.core.clock import Clock, SystemClock
 from doorward.store.engine import Store
@@ -24,7 +23,15 @@ class Answers:
         self._store = store
         self._clock = clock
         self._swept_s: float | None = None
-        self._keeping: str | None = None
+        self._sweep = store.prepared(delete(app_answers).where(app_answers.c.expires_at <= database_now()))
+        given = insert(store.dialect, app_answers).values(
+            owner=bindparam("owner"),
+            digest=bindparam("digest"),
+            answer=bindparam("answer"),
+            expires_at=database_now() + bindparam("keep_s"),
+        )
+        replaced = {"answer": given.excluded.answer, "expires_at": given.excluded.expires_at}
+        self._keep = store.prepared(given.on_conflict_do_update(index_elements=["owner", "digest"], set_=replaced))
 
     async def get(self, owner: str, digest: str) -> str | None:
         async with self._store.reading() as connection:
@@ -34,22 +41,8 @@ class Answers:
         """Also forgets what has expired, once a minute."""
         now = self._clock.monotonic()
         sweeps = self._swept_s is None or now - self._swept_s >= SWEEP_EVERY_S
-        async with self._store.writing() as connection:
-            if sweeps:
-                self._swept_s = now
-                await connection.execute(delete(app_answers).where(app_answers.c.expires_at <= database_now()))
-            await connection.exec_driver_sql(self._statement(connection), (owner, digest, answer, keep_s))
-
-    def _statement(self, connection: AsyncConnection) -> str:
-        """Compiled once: SQLAlchemy compiles an ON CONFLICT anew each time, and somebody waits for the answer."""
-        if self._keeping is None:
-            given = insert(self._store.dialect, app_answers).values(
-                owner=bindparam("owner"),
-                digest=bindparam("digest"),
-                answer=bindparam("answer"),
-                expires_at=database_now() + bindparam("keep_s"),
-            )
-            replaced = {"answer": given.excluded.answer, "expires_at": given.excluded.expires_at}
-            built = given.on_conflict_do_update(index_elements=["owner", "digest"], set_=replaced)
-            self._keeping = str(built.compile(dialect=connection.dialect))
-        return self._keeping
+        steps = [self._keep.of({"owner": owner, "digest": digest, "answer": answer, "keep_s": keep_s})]
+        if sweeps:
+            self._swept_s = now
+            steps.insert(0, self._sweep.of({}))
+        await self._store.write(*steps)

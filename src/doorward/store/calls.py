@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store import rollups, tallies
 from doorward.store.address import Dialect
+from doorward.store.at_once import Step, one_by_one
 from doorward.store.call_rows import AttemptRow, CallRow, Refusal, Settled
 from doorward.store.engine import Store
 from doorward.store.groups import MEASURES, grouped
 from doorward.store.tables import money as tables
 from doorward.store.tables.money import attempts, calls, refusals
 
+_WRITTEN = ("calls", "attempts", "rollups", "daily_rollups", "owner_rollups", "tallies", "refusals")
+"""Tables of a batch."""
 _EXISTING = select(calls.c.opening).where(calls.c.opening.in_(bindparam("openings", expanding=True)))
 
 
@@ -46,7 +50,7 @@ class Filter:
 class Calls:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._statements: dict[str, str] = {}
+        self._prepared = {table: store.prepared(_built(store.dialect, table)) for table in _WRITTEN}
 
     async def absorb(self, rows: Sequence[Settled], refused: Sequence[tuple[Refusal, int]] = ()) -> int:
         """Rows, their roll-ups and refusals in one transaction -> how many calls were new.
@@ -54,27 +58,34 @@ class Calls:
         A call that is there already is passed over with all that belongs to it. Raises `StoreError` when
         the database is away: then nothing was written, or all of it was. On disk only after `sync`.
         """
+        counted = [(*msgspec.structs.astuple(refusal), count) for refusal, count in refused]
+        try:
+            await self._store.write(*self._steps(rows, counted))
+        except IntegrityError:
+            # One of them is there: a journal is read again after a crash. Looked for only now, as it nearly never is.
+            return await self._absorb_new(rows, counted)
+        return len(rows)
+
+    async def _absorb_new(self, rows: Sequence[Settled], counted: list[tuple[Any, ...]]) -> int:
         async with self._store.writing() as connection:
             new = await self._new(connection, rows)
-            if new:
-                await self._insert(connection, "calls", [msgspec.structs.astuple(row.call) for row in new])
-                tried = [msgspec.structs.astuple(attempt) for row in new for attempt in row.attempts]
-                if tried:
-                    await self._insert(connection, "attempts", tried)
-                # in one order everywhere, so that two processes never wait for each other's rows in a circle
-                groups = grouped(row.call for row in new)
-                sums = rollups.add_up(groups)
-                days, owners = rollups.by_day(sums), rollups.by_owner(sums)
-                for table, rows_of in (("rollups", sums), ("daily_rollups", days), ("owner_rollups", owners)):
-                    if rows_of:
-                        await self._insert(connection, table, [(*key, *measures) for key, measures in sorted(rows_of.items())])
-                tallied = sorted(tallies.add_up(groups).items())
-                if tallied:
-                    await self._insert(connection, "tallies", [(*key, *measures) for key, measures in tallied])
-            if refused:
-                counted = [(*msgspec.structs.astuple(refusal), count) for refusal, count in refused]
-                await self._insert(connection, "refusals", counted)
+            await one_by_one(connection, self._steps(new, counted))
         return len(new)
+
+    def _steps(self, new: Sequence[Settled], counted: list[tuple[Any, ...]]) -> list[Step]:
+        groups = grouped(row.call for row in new)
+        sums = rollups.add_up(groups)
+        # each in one order everywhere, so that two processes never wait for each other's rows in a circle
+        rows: dict[str, list[tuple[Any, ...]]] = {
+            "calls": [msgspec.structs.astuple(row.call) for row in new],
+            "attempts": [msgspec.structs.astuple(attempt) for row in new for attempt in row.attempts],
+            "rollups": _ordered(sums),
+            "daily_rollups": _ordered(rollups.by_day(sums)),
+            "owner_rollups": _ordered(rollups.by_owner(sums)),
+            "tallies": _ordered(tallies.add_up(groups)),
+            "refusals": counted,
+        }
+        return [self._prepared[table].rows(given) for table, given in rows.items() if given]
 
     async def sync(self) -> None:
         """What was absorbed survives a power loss: the journal may forget it. Raises `StoreError`."""
@@ -87,17 +98,6 @@ class Calls:
         for (opening,) in await connection.execute(_EXISTING, {"openings": list(new)}):
             del new[opening]
         return list(new.values())
-
-    async def _insert(self, connection: AsyncConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
-        # compiled once and given tuples: an executemany of dictionaries costs three times as much
-        await connection.exec_driver_sql(self._statement(connection, table), rows)
-
-    def _statement(self, connection: AsyncConnection, table: str) -> str:
-        statement = self._statements.get(table)
-        if statement is None:
-            built = _built(self._store.dialect, table)
-            statement = self._statements[table] = str(built.compile(dialect=connection.dialect))
-        return statement
 
     async def page(self, wanted: Filter, limit: int, after: tuple[float, str] | None = None) -> list[CallRow]:
         """Newest first; `after` is (started_at, id) of the last row of the page before."""
@@ -163,6 +163,10 @@ class Calls:
             statement = statement.where(refusals.c.minute < -(-wanted.to_s // 60))
         async with self._store.reading() as connection:
             return [(Refusal(*row[:-1]), row[-1]) for row in await connection.execute(statement)]
+
+
+def _ordered(sums: Mapping[tuple[Any, ...], Sequence[int]]) -> list[tuple[Any, ...]]:
+    return [(*key, *measures) for key, measures in sorted(sums.items())]
 
 
 def _built(dialect: Dialect, table: str) -> Any:

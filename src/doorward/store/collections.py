@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.core.errors import Conflict
 from doorward.store.conversations import spoken
@@ -47,7 +46,8 @@ class Document:
 class Collections:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._keeping: str | None = None
+        added = insert_or(store.dialect, embeddings).on_conflict_do_nothing()
+        self._keep = store.prepared(added, "owner", "model", "digest", "vector")
 
     async def add(self, collection_id: str, owner: str, name: str, model: str) -> Collection:
         """Raises `Conflict` when the owner has one of that name."""
@@ -149,19 +149,7 @@ class Collections:
         return found
 
     async def keep(self, owner: str, model: str, vectors: Mapping[str, bytes]) -> None:
-        rows = [(owner, model, digest, vector) for digest, vector in vectors.items()]
-        async with self._store.writing() as connection:
-            statement = self._statement(connection)
-            for start in range(0, len(rows), _BATCH):
-                await connection.exec_driver_sql(statement, rows[start : start + _BATCH])
-
-    def _statement(self, connection: AsyncConnection) -> str:
-        """Compiled once: SQLAlchemy compiles an ON CONFLICT anew each time, and somebody waits for what was found."""
-        if self._keeping is None:
-            built = insert_or(self._store.dialect, embeddings).on_conflict_do_nothing()
-            names = ["owner", "model", "digest", "vector"]
-            self._keeping = str(built.compile(dialect=connection.dialect, column_keys=names))
-        return self._keeping
+        await self._store.write(self._keep.rows([(owner, model, digest, vector) for digest, vector in vectors.items()]))
 
 
 def _collection(row: Row[Any]) -> Collection:

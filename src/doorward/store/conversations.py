@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Table, and_, delete, insert, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, insert, or_, select, text, update
 
 from doorward.store.branches import BELOW, CHAIN, DEPTH, MOST_CHAIN
 from doorward.store.engine import Store
+from doorward.store.insert import insert as insert_or
 from doorward.store.tables.apps import conversations, messages
 
 
@@ -57,17 +57,27 @@ class Found:
 
 
 _EXCERPT_CHARS = 240
+_MINE = select(conversations).where(conversations.c.id == bindparam("id_"), conversations.c.owner == bindparam("owner_"))
+"""Built once: every message of a conversation begins with it."""
 
 
 class Conversations:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._statements: dict[str, str] = {}
+        changed: dict[str, Any] = {name: bindparam(name) for name in ("model", "prompt", "system", "leaf_id", "updated_at")}
+        mine = and_(conversations.c.id == bindparam("id_"), conversations.c.owner == bindparam("owner_"))
+        # looked at under the write lock: nothing is hung onto what was deleted meanwhile, nor onto another owner's
+        self._go_on = store.prepared(update(conversations).where(mine).values(changed))
+        begin = insert_or(store.dialect, conversations)
+        same = {name: begin.excluded[name] for name in changed}
+        begun = begin.on_conflict_do_update(index_elements=["id"], set_=same, where=conversations.c.owner == begin.excluded.owner)
+        self._begin = store.prepared(begun, *(column.name for column in conversations.columns))
+        names = (column.name for column in messages.columns if column is not messages.c.number)
+        self._say = store.prepared(insert(messages).inline(), *names)
 
     async def find(self, conversation_id: str, owner: str) -> Conversation | None:
-        statement = select(conversations).where(conversations.c.id == conversation_id, conversations.c.owner == owner)
         async with self._store.reading() as connection:
-            row = (await connection.execute(statement)).one_or_none()
+            row = (await connection.execute(_MINE, {"id_": conversation_id, "owner_": owner})).one_or_none()
         return _conversation(row) if row else None
 
     async def of_owner(self, owner: str, limit: int, before: Conversation | None = None) -> list[Conversation]:
@@ -83,34 +93,11 @@ class Conversations:
 
     async def append(self, conversation: Conversation, added: Sequence[Message]) -> bool:
         """The messages, and the conversation if it is new, in one transaction -> `False`: it was deleted meanwhile."""
-        leaf = added[-1].id
-        async with self._store.writing() as connection:
-            # looked at again under the write lock: nothing is hung onto what was deleted meanwhile
-            if conversation.leaf_id is not None or not await self._begun(conversation, leaf, connection):
-                mine = and_(conversations.c.id == conversation.id, conversations.c.owner == conversation.owner)
-                changes = {name: getattr(conversation, name) for name in ("model", "prompt", "system", "updated_at")}
-                done = await connection.execute(update(conversations).where(mine).values(leaf_id=leaf, **changes))
-                if not done.rowcount:
-                    return False
-            statement = self._insertion(connection, messages)
-            await connection.exec_driver_sql(statement, [_row(message, conversation.id) for message in added])
-        return True
-
-    async def _begun(self, conversation: Conversation, leaf: str, connection: AsyncConnection) -> bool:
-        """Write it for the first time -> `False`: it is there already."""
-        statement = self._insertion(connection, conversations) + " ON CONFLICT (id) DO NOTHING"
-        new = replace(conversation, leaf_id=leaf)
-        values = tuple(getattr(new, column.name) for column in conversations.columns)
-        return (await connection.exec_driver_sql(statement, values)).rowcount == 1
-
-    def _insertion(self, connection: AsyncConnection, table: Table) -> str:
-        """Compiled once, and given tuples in the order of the columns: somebody waits for an answer while this is written."""
-        statement = self._statements.get(table.name)
-        if statement is None:
-            names = [column.name for column in table.columns if column is not messages.c.number]
-            built = insert(table).inline().compile(dialect=connection.dialect, column_keys=names)
-            statement = self._statements[table.name] = str(built)
-        return statement
+        now = {column.name: getattr(conversation, column.name) for column in conversations.columns}
+        now |= {"leaf_id": added[-1].id, "id_": conversation.id, "owner_": conversation.owner}
+        first = self._begin if conversation.leaf_id is None else self._go_on
+        rows = [_row(message, conversation.id) for message in added]
+        return await self._store.write(first.of(now, needs_row=True), self._say.rows(rows))
 
     async def chain(self, conversation_id: str, leaf_id: str | None, limit: int = MOST_CHAIN) -> list[Message]:
         """From the leaf towards the root, in the order of speaking; the newest `limit`."""

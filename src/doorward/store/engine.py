@@ -2,6 +2,7 @@
 
     async with store.reading() as connection:   each statement sees what is committed; writing is refused
     async with store.writing() as connection:   one transaction, committed at the end of the block, undone by an exception
+    await store.write(step, step)               one transaction whose statements are known: the shortest hold on the writer
     await store.sync()                          all that is committed survives a power loss, too
 
 No connection is held while a stream flows. A database that is away raises `StoreError` (503),
@@ -15,13 +16,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import event, select
+from sqlalchemy import ClauseElement, event, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from doorward.core.errors import StoreError
 from doorward.store import schema, witness
 from doorward.store.address import Address, Dialect, parse, prepare_file
+from doorward.store.at_once import Prepared, Step, Undone, in_one_trip, one_by_one
 from doorward.store.away import AWAY, away_is_503, broken_socket_is_503, connecting_is_503, root_cause
 from doorward.store.tables.columns import database_now
 from doorward.store.write_ahead import MOVE_ALL, WriteAheadLog
@@ -109,13 +111,35 @@ class Store:
             async with self._transaction() as connection:
                 yield connection
             return
+        async with self._writers_turn(), self._transaction() as connection:
+            yield connection
+
+    async def write(self, *steps: Step) -> bool:
+        """All of them in one transaction -> `False`: a step that needs a row changed none, and nothing is written."""
+        try:
+            if self.dialect == "postgresql" or witness.present() is not None:
+                async with self.writing() as connection:
+                    await one_by_one(connection, steps)
+            else:
+                async with self._writers_turn(), self._connection(self._writer) as connection:
+                    await in_one_trip(connection, steps)
+        except Undone:
+            return False
+        return True
+
+    def prepared(self, statement: ClauseElement, *columns: str) -> Prepared:
+        """What makes steps of a statement; `columns`: those of an INSERT that names none."""
+        return Prepared(statement, self._writer.dialect, columns or None)
+
+    @asynccontextmanager
+    async def _writers_turn(self) -> AsyncIterator[None]:
+        """SQLite's one writer, for this task."""
         if self._writing_task is not None and self._writing_task is asyncio.current_task():
             raise RuntimeError("writing() inside writing() would wait for itself: pass the open connection as `within`")
         async with self._turn:
             self._writing_task = asyncio.current_task()
             try:
-                async with self._transaction() as connection:
-                    yield connection
+                yield
             finally:
                 self._writing_task = None
 

@@ -3,21 +3,24 @@
 aiosqlite runs each of cursor, execute, fetchall and close in the connection's thread: two changes of thread each,
 which on a busy machine cost more than the statement. Here a statement is run, read and closed there at once. All
 its rows are in memory then, as SQLAlchemy reads them anyway; nothing here streams from the database.
+A transaction that is known before it begins is one trip as a whole.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
 import aiosqlite
 
+from doorward.store.at_once import Step, Undone
+
 
 def connect(database: str, **options: Any) -> aiosqlite.Connection:
     """To be awaited. What SQLAlchemy takes for `async_creator_fn`."""
-    connection = _Connection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
+    connection = OneTripConnection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
     # a process that ends does not wait for a connection that nobody closed
     connection._thread.daemon = True
     return connection
@@ -33,7 +36,7 @@ class _Ran(NamedTuple):
     in_transaction: bool
 
 
-class _Connection(aiosqlite.Connection):
+class OneTripConnection(aiosqlite.Connection):
     may_be_open = False
     """A transaction. Stays true for a statement whose end nobody waited for."""
 
@@ -42,10 +45,18 @@ class _Connection(aiosqlite.Connection):
         return _Cursor(self)
 
     async def run(self, way: str, sql: str, parameters: Sequence[Any]) -> _Ran:
-        self.may_be_open = True
-        ran: _Ran = await self._execute(_run, self._conn, way, sql, parameters)  # type: ignore[no-untyped-call]  # aiosqlite's
+        ran: _Ran = await self._trip(_run, way, sql, parameters)
         self.may_be_open = ran.in_transaction
         return ran
+
+    async def transaction(self, steps: Sequence[Step]) -> None:
+        """All or nothing. Raises `Undone` and the driver's errors; one that nobody waits for any more goes on to its end."""
+        await self._trip(_transaction, steps)
+        self.may_be_open = False
+
+    async def _trip(self, work: Callable[..., Any], *given: Any) -> Any:
+        self.may_be_open = True
+        return await self._execute(work, self._conn, *given)  # type: ignore[no-untyped-call]  # aiosqlite's
 
     async def commit(self) -> None:
         await super().commit()
@@ -61,7 +72,7 @@ class _Connection(aiosqlite.Connection):
 class _Cursor:
     """As much of a cursor as SQLAlchemy's adapter uses."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: OneTripConnection) -> None:
         self._connection = connection
         self._ran = _Ran(None, -1, None, [], False)
         self.arraysize = 1
@@ -101,3 +112,18 @@ def _run(connection: sqlite3.Connection, way: str, sql: str, parameters: Sequenc
         getattr(cursor, way)(sql, parameters)
         rows = cursor.fetchall() if cursor.description else []
         return _Ran(cursor.description, cursor.rowcount, cursor.lastrowid, rows, connection.in_transaction)
+
+
+def _transaction(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            for step in steps:
+                cursor.executemany(step.sql, step.rows)
+                if step.needs_row and not cursor.rowcount:
+                    raise Undone
+            cursor.execute("COMMIT")
+        except BaseException:
+            # what SQLite has undone by itself, as when its disk is full, is not open any more
+            connection.rollback()
+            raise
