@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from tests.edge.raw_door import Door, answers, door, echo, on_uvloop
 
-from doorward.edge.server import IDLE_GRACE_S, CannotListen, PortInUse, Unusable, serve
+from doorward.edge.server import IDLE_GRACE_S, CannotListen, PortInUse, Unusable, listener, serve
 
 GET = b"GET / HTTP/1.1\r\nHost: door\r\n\r\n"
 
@@ -36,6 +36,14 @@ async def test_a_port_in_use_is_named() -> None:
 async def test_an_address_that_is_not_ours_is_named() -> None:
     with pytest.raises(CannotListen, match=r"192\.0\.2\.1"):
         await serve(echo, host="192.0.2.1", port=0)
+
+
+def test_what_is_accepted_waits_for_no_acknowledgement() -> None:
+    """On whichever loop: a stream's second piece would stand still for 40 ms."""
+    with listener("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @on_uvloop

@@ -15,12 +15,13 @@ Form = Literal["json", "text"]
 DONE = b"data: [DONE]\n\n"
 # JSON allows these inside a string, but clients that split lines as people do would cut a frame at them.
 _BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+_JSON = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` would make one for every frame
 _LINES = re.compile(r"\r\n|\n|\r")
 
 
 def frame(value: dict[str, Any], event: str | None = None) -> bytes:
     """``data: {"delta": "…"}`` and an empty line."""
-    text = json.dumps(value, ensure_ascii=False).translate(_BREAKS)
+    text = _JSON.encode(value).translate(_BREAKS)
     return (f"event: {event}\n" if event else "").encode() + f"data: {text}\n\n".encode("utf-8", "replace")
 
 

@@ -111,11 +111,15 @@ def listener(host: str, port: int) -> socket.socket:
     """A socket that listens there. Raises `PortInUse` or `CannotListen`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)
+        listening = socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(host, port) from None
         raise CannotListen(f"Cannot listen on {host} port {port}: {error.strerror or error}.", host, port) from None
+    # Connections inherit it. uvloop sets it on each by itself; asyncio does not on sockets made like this, and then the
+    # second piece of a stream waits 40 ms for the client's system to acknowledge the first.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _tls(cert: Path | None, key: Path | None, host: str, port: int) -> ssl.SSLContext | None:
