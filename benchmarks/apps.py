@@ -7,7 +7,6 @@ What it last said stands in docs/benchmarks.md.
 
 from __future__ import annotations
 
-import asyncio
 import resource
 import statistics
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvloop
 from tests.apps.desk import Desk, desk
 
 from doorward.apps import classify, summarize
@@ -169,4 +169,4 @@ def search() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
