@@ -65,7 +65,12 @@ async def test_a_stream_by_get_looks_where_it_comes_from(here: Desk) -> None:
     path = "/apps/chat-stream?message=hello"
     assert (await here.http.get(path, headers=here.headers())).content.endswith(b"data: [DONE]\n\n")
     own = here.headers(origin=here.door.url)
-    assert (await here.http.get(path, headers=own)).status_code == 200
+    answer = await here.http.get(path + "&model=sim-gpt-4o&prompt=code_reviewer", headers=own)
+    assert answer.status_code == 200
+    kept = await here.ask("GET", f"/apps/conversations/{answer.headers['x-doorward-conversation']}")
+    assert (kept["model"], kept["prompt"]) == ("sim-gpt-4o", "code_reviewer")
+    nothing = await here.http.get("/apps/chat-stream", headers=own)
+    assert (nothing.status_code, nothing.json()["error"]["param"]) == (422, "message")
     for foreign in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}):
         refused = await here.http.get(path, headers=here.headers(**foreign))
         assert refused.status_code == 403, foreign

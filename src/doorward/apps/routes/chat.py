@@ -100,11 +100,13 @@ async def chat_stream_by_get(
     asking: HasAsking,
     message: Annotated[str, Query()],
     conversation_id: Annotated[str | None, Query(max_length=128)] = None,
+    model: Annotated[Model | None, Query()] = None,
+    prompt: Annotated[Name | None, Query()] = None,
     format: Format = "json",
 ) -> Response:
     """For `EventSource`, which can only GET. Pages of other sites are refused."""
     asking.check_page()
-    return await _streamed(asking, Wish(message, conversation_id or None), format)
+    return await _streamed(asking, Wish(message, conversation_id or None, model=model, prompt=prompt), format)
 
 
 @routes.on("POST", "/chat/approvals", body_cap_bytes=SMALL_BYTES, metered=True, also=EVENTS)

@@ -93,10 +93,14 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
     return _answer(request, DoorwardError("Doorward failed inside. The log has the cause under this request id."))
 
 
+_PLACES = {("body",), ("query",), ("path",), ("header",)}
+"""Where a field stands, which FastAPI says before its name."""
+
+
 def of_validation(found: Sequence[Any]) -> DoorwardError:
     """The first finding, by the field's name. Only names that can be ours are repeated."""
     first = found[0]
-    kind, place = first["type"], [part for part in first["loc"] if part != "body"]
+    kind, place = first["type"], first["loc"][1:] if first["loc"][:1] in _PLACES else first["loc"]
     if kind == "json_invalid":
         return BadRequest("The body is not valid JSON.")
     field = ".".join(part if isinstance(part, str) and _FIELD.fullmatch(part) else "…" for part in map(_index, place))
