@@ -25,17 +25,16 @@ from doorward.apps.vectors import Vectors, packed
 from doorward.store.conversations import Conversations, Message
 
 ROUNDS = 100
+WARM_UP = 10
+CALLS = WARM_UP + ROUNDS
 
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         async with desk(Path(directory), log_level="warning") as here:
             for path, (ours, called) in WISHES.items():
-                # the same call of a model straight through the relay, in turn: what is left is ours
-                mine, relay = await in_turn(here, (path, ours), called)
-                more = Took(*(one - other for one, other in zip(astuple(mine), astuple(relay), strict=True)))
-                print(f"{path:<24} p50 {mine.p50_ms:.2f} ms; beside the relay p50 {more.p50_ms:+.2f} ms, ", end="")
-                print(f"least {more.least_ms:+.2f} ms, CPU {more.cpu_ms:+.2f} ms of {mine.cpu_ms:.2f}")
+                await beside_the_relay(here, path, (path, ours), called)
+            await beside_the_relay(here, "/apps/chat, second turn", *await second_turns(here))
             await history(here)
             await long_summary(here)
     search()
@@ -44,6 +43,8 @@ async def main() -> None:
 Body = dict[str, Any]
 Make = Callable[[int], Body]
 """The body of the n-th request: search must be asked for texts that it has no vectors of yet."""
+Wish = tuple[str, Make]
+"""A path, and what is sent there."""
 
 
 def chat(text: str = "hello", task: str = "", **more: Any) -> Body:
@@ -58,7 +59,7 @@ def classifying() -> Body:
 
 
 COMPLETIONS = "/v1/chat/completions"
-WISHES: dict[str, tuple[Make, tuple[str, Make]]] = {
+WISHES: dict[str, tuple[Make, Wish]] = {
     "/apps/chat": (lambda n: {"message": "hello"}, (COMPLETIONS, lambda n: chat())),
     "/apps/chat/stream": (lambda n: {"message": "hello"}, (COMPLETIONS, lambda n: chat(stream=True))),
     "/api/v1/chat": (lambda n: {"prompt": "hello"}, (COMPLETIONS, lambda n: chat())),
@@ -85,6 +86,15 @@ WISHES: dict[str, tuple[Make, tuple[str, Make]]] = {
 """What an app is asked, and the call of a model that it makes for it."""
 
 
+async def second_turns(here: Desk) -> tuple[Wish, Wish]:
+    """To conversations that were begun beforehand: they are found, and what was said is read."""
+    began = [(await here.http.post("/apps/chat", json={"message": "hello"}, headers=here.headers())).json() for _ in range(CALLS)]
+    said = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": began[0]["message"]}]
+    asked = {**chat(), "messages": [*said, {"role": "user", "content": "hello"}]}
+    ours: Wish = "/apps/chat", lambda n: {"message": "hello", "conversation_id": began[n]["conversation_id"]}
+    return ours, (COMPLETIONS, lambda n: asked)
+
+
 @dataclass(frozen=True)
 class Took:
     """Of one call, client, simulator and the book's rows included."""
@@ -95,16 +105,24 @@ class Took:
     """The least."""
 
 
-async def in_turn(here: Desk, *calls: tuple[str, Make]) -> list[Took]:
+async def beside_the_relay(here: Desk, name: str, ours: Wish, called: Wish) -> None:
+    """The same call of a model straight through the relay, in turn: what is left is ours."""
+    mine, relay = await in_turn(here, ours, called)
+    more = Took(*(one - other for one, other in zip(astuple(mine), astuple(relay), strict=True)))
+    print(f"{name:<24} p50 {mine.p50_ms:.2f} ms; beside the relay p50 {more.p50_ms:+.2f} ms, ", end="")
+    print(f"least {more.least_ms:+.2f} ms, CPU {more.cpu_ms:+.2f} ms of {mine.cpu_ms:.2f}")
+
+
+async def in_turn(here: Desk, *calls: Wish) -> list[Took]:
     clock: list[list[float]] = [[] for _ in calls]
     cpu: list[list[float]] = [[] for _ in calls]
-    for number in range(ROUNDS + 10):
+    for number in range(CALLS):
         for at, (path, made) in enumerate(calls):
             body = made(number)
             began, before = time.perf_counter(), time.process_time()
             answer = await here.http.post(path, json=body, headers=here.headers())
             assert answer.status_code == 200, answer.text
-            if number >= 10:
+            if number >= WARM_UP:
                 clock[at].append((time.perf_counter() - began) * 1000)
                 cpu[at].append((time.process_time() - before) * 1000)
     return [Took(statistics.median(one), min(one), min(used)) for one, used in zip(clock, cpu, strict=True)]
