@@ -176,14 +176,7 @@ class _Server(uvicorn.Server):
         if self.lifespan.should_exit:
             raise RuntimeError("the app did not start; its log says why")
         loop = asyncio.get_running_loop()
-
-        def connection() -> DoorProtocol:
-            return self._protocol(self.config, self.server_state, self.lifespan.state, loop)
-
-        within_s = self._limits.head_timeout_s if self._tls else None
-        server = await loop.create_server(
-            connection, sock=self._listener, ssl=self._tls, backlog=2048, ssl_handshake_timeout=within_s
-        )
+        server = await loop.create_server(self._connection, sock=self._listener, backlog=2048, **self._secured)
         self.servers = [server]
         gc.collect()
         gc.freeze()
@@ -192,26 +185,51 @@ class _Server(uvicorn.Server):
         if self._on_ready is not None:
             self._on_ready(*self._listener.getsockname()[:2])
 
+    def _connection(self) -> DoorProtocol:
+        made = self._protocol(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
+        if self.should_exit:
+            made.shutdown()
+        return made
+
+    @property
+    def _secured(self) -> dict[str, Any]:
+        return {"ssl": self._tls, "ssl_handshake_timeout": self._limits.head_timeout_s if self._tls else None}
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         connections: set[Any] = self.server_state.connections
-        self._on_stop()
-        await asyncio.sleep(0)  # connections that wait to be accepted are, before the socket goes
-        for server in self.servers:
-            server.close()
-        for connection in list(connections):
-            connection.shutdown()
         loop = asyncio.get_running_loop()
-        started_s = loop.time()
         grace_s = min(IDLE_GRACE_S, self._drain_s / 2)
+        self._on_stop()
+        await self._stop_listening(grace_s)
+        started_s = loop.time()
         while connections and not self.force_exit and loop.time() - started_s < self._drain_s:
-            if loop.time() - started_s >= grace_s:
-                for connection in list(connections):
+            for connection in list(connections):
+                connection.shutdown()  # each time: one may have become a connection only now
+                if loop.time() - started_s >= grace_s:
                     connection.close_if_idle(grace_s)
             await asyncio.sleep(0.05)
         await self._cancel_open(connections)
         await self._close_all(connections)
         if not self.force_exit:
             await self.lifespan.shutdown()
+
+    async def _stop_listening(self, within_s: float) -> None:
+        """Whoever the kernel has let in is served: closing the socket would reset those that the loop has not accepted yet."""
+        loop = asyncio.get_running_loop()
+        late = []
+        with contextlib.suppress(OSError):  # nobody else waits
+            while True:
+                late.append(loop.create_task(self._welcome(self._listener.accept()[0])))
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)  # those that the loop has accepted in this turn become connections
+        if late:
+            await asyncio.wait(late, timeout=within_s)
+
+    async def _welcome(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        with contextlib.suppress(OSError):  # it left, or its handshake failed
+            await asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted, **self._secured)
 
     async def _close_all(self, connections: set[Any]) -> None:
         """What was written may still be read for a moment; a client that reads nothing must not keep the process alive."""
