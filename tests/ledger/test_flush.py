@@ -11,6 +11,7 @@ from tests.ledger.conftest import CHAT, MemoryShelf, answered, caller, exchange
 
 from doorward.core.clock import SystemClock
 from doorward.core.errors import LimitExceeded
+from doorward.ledger.book import GATHER_S
 from doorward.ledger.ledger import Ledger
 from doorward.providers.prices import Prices
 from doorward.store.call_rows import Refusal, Settled
@@ -74,3 +75,26 @@ async def test_two_flushes_at_once_move_every_row(tmp_path: Path, prices: Prices
     assert len(shelf.rows) == 10
     assert ledger.book.waiting == 0
     await ledger.stop()
+
+
+async def test_calls_that_follow_each_other_gather_into_batches(tmp_path: Path, prices: Prices) -> None:
+    """Moving them one by one would keep SQLite's one writer from everybody else, without end."""
+    shelf = SlowShelf()
+    ledger = Ledger(tmp_path / "journal", "start1", shelf, prices, SystemClock())
+    await ledger.start()
+    over = False
+
+    async def calls() -> None:
+        while not over:
+            async with ledger.entry(caller(), exchange(), CHAT) as entry:
+                answered(entry)
+            await asyncio.sleep(0.002)
+
+    following = asyncio.create_task(calls())
+    await asyncio.sleep(3 * GATHER_S)
+    assert 2 <= shelf.batches <= 4
+    assert ledger.book.lag_s < 2 * GATHER_S, "what came during a batch waits for the next one, and no longer"
+    over = True
+    await following
+    await ledger.stop()
+    assert ledger.book.waiting == 0

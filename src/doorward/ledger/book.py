@@ -91,7 +91,7 @@ class Book:
             closing.segment.spilled += 1
         else:
             rows.append(closing)
-        if len(rows) == 1:  # who moves them goes on until none is left
+        if len(rows) == 1:  # who moves them looks itself whether more has come
             self._wake.set()
 
     def refused(self, entry: Entry, code: str) -> bool:
@@ -121,6 +121,12 @@ class Book:
                 if self._away:
                     self._away = False
                     _log.info("the database is back: the book is complete")
+                if self._has_more:  # settled meanwhile: it gathers as well
+                    self._wake.set()
+
+    @property
+    def _has_more(self) -> bool:
+        return bool(self._rows or self._refusals)
 
     def _report(self, broken: Exception) -> None:
         """Once for each outage, and always when it is no outage."""
@@ -130,12 +136,15 @@ class Book:
         _log.warning("the book cannot be written (%s): rows wait in the journal", type(broken).__name__, exc_info=broken)
 
     async def flush(self) -> None:
-        """Move everything that is settled. Raises what the database raises; nothing is lost then.
+        """Move what is settled by now. Raises what the database raises; nothing is lost then.
 
-        One at a time: two that moved the same batch would each take its rows off, and the second ones were never written.
+        What comes meanwhile is left for the next: under calls that follow each other this would have no end, and a batch
+        would be a row or two. One at a time: two that moved the same batch would each take its rows off, and the second
+        ones were never written.
         """
         async with self._flushing:
-            while self._rows or self._refusals:
+            batches = -(-len(self._rows) // BATCH_ROWS) or (1 if self._refusals else 0)
+            for _ in range(batches):
                 await self._move()
             for segment in self._journal.spilled():
                 await self._fetch(segment)
@@ -233,4 +242,5 @@ class Book:
                     return
                 await asyncio.sleep(RETRY_S)
             else:
-                return
+                if not self._has_more:
+                    return
