@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import sqlite3
 import time
 from array import array
 from pathlib import Path
@@ -19,8 +21,20 @@ from doorward.apps.pipeline_ask import vectors_of
 from doorward.apps.search import fused
 from doorward.apps.vectors import Vectors, packed
 from doorward.core.errors import UpstreamFailed
+from doorward.store import engine
 
 PLANE = ["cats purr on warm sofas", "the stock market fell today", "dogs bark at the mail carrier", "interest rates rose again"]
+
+
+async def test_what_was_found_is_given_also_where_its_vectors_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 100)
+    async with desk(tmp_path) as here:
+        with contextlib.closing(sqlite3.connect(next(tmp_path.rglob("doorward.db")), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            found = await here.ask("POST", "/apps/search", {"query": "cats", "documents": ["dogs bark", "cats purr"]})
+            assert found["results"][0]["index"] == 1
 
 
 async def test_one_shot_search_is_by_cosine_descending_and_embeds_once(tmp_path: Path) -> None:

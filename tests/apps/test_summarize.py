@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.answers import Sleep, chat_answer, error_answer
 from tests.apps.desk import Desk, desk, scripted_desk
 from tests.scripted import Request, ScriptedUpstream
 
 from doorward.providers.tokens import count_text
+from doorward.store import engine
 
 MODEL = "gpt-4o-mini"
 SENTENCE = "The committee met on Monday and decided three things about the bridge over the river. "
@@ -34,6 +37,27 @@ async def counted(here: Desk, up: ScriptedUpstream, text: str, query: str = "", 
     before = up.calls
     answer = await here.ask("POST", f"/apps/summarize{query}", {"text": text, **body})
     return answer, up.calls - before
+
+
+async def test_a_summary_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 100)
+    locks: list[sqlite3.Connection] = []
+
+    def locking(request: Request) -> Any:
+        if not locks:
+            locks.append(sqlite3.connect(next(tmp_path.rglob("doorward.db")), isolation_level=None))
+            locks[0].execute("BEGIN IMMEDIATE")
+        return summary(request)
+
+    async with ScriptedUpstream(locking) as up, scripted_desk(tmp_path, up, default_model=MODEL) as here:
+        await here.door.provider("mini", up.base_url, MODEL, auth="none", prices="free")
+        try:
+            answer, calls = await counted(here, up, "A short text about bridges.")
+            assert (answer["summary"], calls) == ("summary of 27", 1)
+        finally:
+            locks[0].close()
+        again, calls = await counted(here, up, "A short text about bridges.")
+        assert (again["cached"], calls) == (False, 1)
 
 
 async def test_short_texts_are_one_call_and_kept(tmp_path: Path) -> None:

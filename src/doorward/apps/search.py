@@ -15,6 +15,7 @@ from doorward.apps.clean import cleaned
 from doorward.apps.defaults import Defaults
 from doorward.apps.filters import matching
 from doorward.apps.guards import Guards, masked
+from doorward.apps.kept import if_possible
 from doorward.apps.parallel import in_parallel
 from doorward.apps.slices import prefix
 from doorward.apps.summarize import Progress
@@ -88,7 +89,7 @@ class Searcher:
     ) -> list[str]:
         """(id, text, metadata) each -> ids. All are added, or none; vectors that were made are kept for the next try."""
         texts = [cleaned(text, f"documents.{at}.text", self._defaults.max_message_chars) for at, (_, text, _) in enumerate(given)]
-        await self._embedded(ask, collection.owner, collection.model, texts, progress)
+        await self._embedded(ask, collection.owner, collection.model, texts, progress, of_documents=True)
         made: dict[str, Document] = {}
         for (wanted, _, metadata), text in zip(given, texts, strict=True):
             document = Document(wanted or f"doc_{uuid.uuid4().hex}", text, dict(metadata), _digest(text))
@@ -144,9 +145,16 @@ class Searcher:
         return loaded
 
     async def _embedded(
-        self, ask: Ask, owner: str, model: str, texts: Sequence[str], progress: Progress | None = None
+        self,
+        ask: Ask,
+        owner: str,
+        model: str,
+        texts: Sequence[str],
+        progress: Progress | None = None,
+        *,
+        of_documents: bool = False,
     ) -> dict[str, bytes]:
-        """Digest -> vector. What was embedded before is not asked for again."""
+        """Digest -> vector. What was embedded before is not asked for again. `of_documents`: a collection will look for them."""
         wanted = {_digest(text): text for text in texts}
         found = await self._collections.known(owner, model, list(wanted))
         missing = [digest for digest in wanted if digest not in found]
@@ -156,7 +164,8 @@ class Searcher:
             sent = [await self._sent(wanted[digest], model) for digest in batch]
             vectors = await ask.embed(sent, model, app="search")
             made = {digest: packed(vector) for digest, vector in zip(batch, vectors, strict=True)}
-            await self._collections.keep(owner, model, made)
+            keeping = self._collections.keep(owner, model, made)
+            await (keeping if of_documents else if_possible(keeping, "vectors"))
             found.update(made)
 
         await in_parallel(batches, embed, self._defaults.parallel, progress)

@@ -16,6 +16,7 @@ from doorward.apps.cost_cap import check_estimate
 from doorward.apps.counting import in_steps, tokens_in
 from doorward.apps.defaults import Defaults
 from doorward.apps.guards import Guards
+from doorward.apps.kept import if_possible
 from doorward.apps.parallel import in_parallel
 from doorward.apps.slices import prefix, slices
 from doorward.core.errors import Unprocessable
@@ -76,7 +77,8 @@ class Summarizer:
         if not fresh and (kept := await self._answers.get(owner, digest)) is not None:
             return replace(msgspec.json.decode(kept, type=Summary), cached=True)
         made = await self._make(ask, text, mode, model, progress)
-        await self._answers.put(owner, digest, msgspec.json.encode(made).decode(), self._defaults.answers_kept_s)
+        kept = msgspec.json.encode(made).decode()
+        await if_possible(self._answers.put(owner, digest, kept, self._defaults.answers_kept_s), "a summary")
         return made
 
     async def _make(self, ask: Ask, text: str, mode: Mode, model: str, progress: Progress | None) -> Summary:
