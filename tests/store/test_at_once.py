@@ -15,9 +15,9 @@ from sqlalchemy.exc import IntegrityError
 from doorward.audit.chain import Audit
 from doorward.core.errors import StoreError
 from doorward.store import engine
-from doorward.store.at_once import Step
 from doorward.store.engine import Store
 from doorward.store.notes import Notes
+from doorward.store.steps import Step
 from doorward.store.tables.doors import settings_kv
 
 

@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from doorward.store import rollups, tallies
 from doorward.store.address import Dialect
-from doorward.store.at_once import Step, one_by_one
+from doorward.store.at_once import one_by_one
 from doorward.store.call_rows import AttemptRow, CallRow, Refusal, Settled
 from doorward.store.engine import Store
 from doorward.store.groups import MEASURES, grouped
+from doorward.store.steps import Step
 from doorward.store.tables import money as tables
 from doorward.store.tables.money import attempts, calls, refusals
 

@@ -23,8 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from doorward.core.errors import StoreError
 from doorward.store import schema, witness
 from doorward.store.address import Address, Dialect, parse, prepare_file
-from doorward.store.at_once import Prepared, Step, Undone, in_one_trip, one_by_one
+from doorward.store.at_once import in_one_trip, one_by_one
 from doorward.store.away import AWAY, away_is_503, broken_socket_is_503, connecting_is_503, root_cause
+from doorward.store.steps import Prepared, Step, Undone
 from doorward.store.tables.columns import database_now
 from doorward.store.write_ahead import MOVE_ALL, WriteAheadLog
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import aiosqlite
 
-from doorward.store.at_once import Step, Undone
+from doorward.store.steps import Step, Undone
 
 
 def connect(database: str, **options: Any) -> aiosqlite.Connection:

@@ -1,7 +1,7 @@
 /** The console's places in the rail, in their order. */
 
 import { ChartNoAxesColumn, Gauge, KeyRound, ListTree, Plug, ScrollText, Server, Split, Tags, Users, Wallet } from "lucide-react";
-import type { Place } from "@/shell/places";
+import type { Place } from "@/shell/place";
 
 export const consolePlaces: Place[] = [
   { to: "/usage", name: "Usage", group: "mine", icon: ChartNoAxesColumn, bottom: true },

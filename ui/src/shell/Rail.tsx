@@ -5,7 +5,8 @@ import { hasLogin, isAdmin, signOut, useSession } from "@/api/session";
 import { IconButton } from "@/parts/Button";
 import { classes } from "@/parts/classes";
 import { Logo } from "./Logo";
-import { type Place, placesFor } from "./places";
+import type { Place } from "./place";
+import { placesFor } from "./places";
 import { MODIFIER } from "./shortcuts";
 
 const History = lazy(async () => ({ default: (await import("@/chat/History")).History }));
