@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import urllib.error
 import urllib.request
 
 CATEGORIES = ["billing", "bug", "praise", "other"]
@@ -19,5 +20,8 @@ def classify(texts: list[str]) -> list[dict[str, object]]:
 
 if __name__ == "__main__":
     given = sys.argv[1:] or ["my invoice is wrong"]
-    for text, found in zip(given, classify(given), strict=True):
-        print(f"{found['category']:<10} {found['confidence']:.2f}  {text}")
+    try:
+        for text, found in zip(given, classify(given), strict=True):
+            print(f"{found['category']:<10} {found['confidence']:.2f}  {text}")
+    except urllib.error.HTTPError as refused:
+        sys.exit(json.load(refused)["error"]["message"])

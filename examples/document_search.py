@@ -38,5 +38,10 @@ def find(collection: str, words: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4 or sys.argv[1] not in ("add", "find"):
+        sys.exit(__doc__)
     what, name, *rest = sys.argv[1:]
-    {"add": add, "find": find}[what](name, rest)
+    try:
+        {"add": add, "find": find}[what](name, rest)
+    except urllib.error.HTTPError as refused:
+        sys.exit(json.load(refused)["error"]["message"])

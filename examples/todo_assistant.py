@@ -6,6 +6,7 @@ The server offers the tool: DOORWARD_AGENT_TOOLS='["todo_assistant:create_task"]
 import json
 import os
 import sys
+import urllib.error
 import urllib.request
 from typing import Literal
 
@@ -37,4 +38,7 @@ def main(wish: str) -> None:
 
 
 if __name__ == "__main__":
-    main(" ".join(sys.argv[1:]) or "create a task to buy milk")
+    try:
+        main(" ".join(sys.argv[1:]) or "create a task to buy milk")
+    except urllib.error.HTTPError as refused:
+        sys.exit(json.load(refused)["error"]["message"])

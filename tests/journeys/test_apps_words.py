@@ -78,6 +78,22 @@ async def test_the_examples_work_and_are_short(tmp_path: Path, monkeypatch: pyte
         assert "a.txt" in said.splitlines()[0]
 
 
+@pytest.mark.parametrize(
+    "words", ["todo_assistant.py", "classifier.py", "document_search.py find notes what", "document_search.py"]
+)
+async def test_an_example_says_what_is_wrong_in_a_sentence(tmp_path: Path, words: str) -> None:
+    program, *rest = words.split()
+    async with desk(tmp_path) as here:
+        environment = {**os.environ, "DOORWARD_URL": here.door.url, "DOORWARD_KEY": "dw-nobody"}
+        refused = await asyncio.create_subprocess_exec(
+            sys.executable, str(ROOT / "examples" / program), *rest, env=environment, stderr=asyncio.subprocess.PIPE
+        )
+        said = (await refused.communicate())[1].decode()
+    assert refused.returncode == 1
+    assert "Traceback" not in said
+    assert ("key" in said) if rest or program != "document_search.py" else said.startswith("Put text files")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_the_nextjs_example_builds_without_key_or_sdk(tmp_path: Path) -> None:
