@@ -13,22 +13,19 @@ FOLLOWER_ROWS = 1000
 
 class Followers:
     def __init__(self) -> None:
-        self.count = 0
-        self._queues: set[asyncio.Queue[CallRow]] = set()
+        self.queues: set[asyncio.Queue[CallRow]] = set()
 
     def show(self, call: CallRow) -> None:
-        for queue in self._queues:
+        for queue in self.queues:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(call)
 
     async def calls(self) -> AsyncIterator[CallRow]:
         queue: asyncio.Queue[CallRow] = asyncio.Queue(FOLLOWER_ROWS)
-        self._queues.add(queue)
-        self.count += 1
+        self.queues.add(queue)
         try:
             while True:
                 yield await queue.get()
         finally:
-            self._queues.discard(queue)
-            self.count -= 1
+            self.queues.discard(queue)

@@ -177,7 +177,7 @@ class Ledger:
             for attempt in attempts:
                 dropped += attempt.dropped_events
             self._witness.settled(closing.rows, entry.exchange, dropped)
-        if self._followers.count:
+        if self._followers.queues:
             self._followers.show(closing.rows().call)
 
     def _close(self, begun: tuple[Opened, Segment] | None, entry: Entry) -> None:
